@@ -1,0 +1,60 @@
+"""Learning rates measured, not guessed: range tests with a live curve in JupyterLab, and the engine without a screen.
+
+The public names are loaded on first use, so ``import lrwidget`` imports no framework and draws nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "LearningRateFinder": "lrwidget.finder",
+    "RangeTest": "lrwidget.finder",
+    "StepRecord": "lrwidget.result",
+    "StopReason": "lrwidget.result",
+    "RangeTestResult": "lrwidget.result",
+    "RestoringStep": "lrwidget.steps",
+    "StepOutput": "lrwidget.steps",
+    "SKIPPED": "lrwidget.steps",
+    "TorchStep": "lrwidget.steps.torch",
+    "KerasStep": "lrwidget.steps.keras",
+    "suggest": "lrwidget.suggestions",
+    "Suggestion": "lrwidget.suggestions",
+    "diagnose": "lrwidget.diagnosis",
+    "Diagnosis": "lrwidget.diagnosis",
+    "sweep": "lrwidget.sweeps",
+    "LRFinderWidget": "lrwidget.ui.widget",
+}
+_MODULES = {"schedules"}
+
+__all__ = [*_HOMES, *_MODULES, "__version__"]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from lrwidget import schedules as schedules
+    from lrwidget.diagnosis import Diagnosis as Diagnosis
+    from lrwidget.diagnosis import diagnose as diagnose
+    from lrwidget.finder import LearningRateFinder as LearningRateFinder
+    from lrwidget.finder import RangeTest as RangeTest
+    from lrwidget.result import RangeTestResult as RangeTestResult
+    from lrwidget.result import StepRecord as StepRecord
+    from lrwidget.result import StopReason as StopReason
+    from lrwidget.steps import SKIPPED as SKIPPED
+    from lrwidget.steps import RestoringStep as RestoringStep
+    from lrwidget.steps import StepOutput as StepOutput
+    from lrwidget.suggestions import Suggestion as Suggestion
+    from lrwidget.suggestions import suggest as suggest
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return import_module(f"lrwidget.{name}")
+    raise AttributeError(f"module 'lrwidget' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,209 @@
+"""Smoothing of a recorded loss curve, without lag.
+
+A running mean answers with the past: on an exponential sweep of 100 steps it shows the curve half a decade too far
+right. Here every point is fitted by a straight line through a window centred on it, so nothing moves. The window is as
+wide as the wanted noise reduction asks for, but grows only where the wider fit agrees with the narrower one: a flat,
+noisy stretch is averaged in full, a sharp minimum or the start of an explosion keeps its place.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+# A wider fit is taken in full while it differs from the narrower one by no more than `AGREE` standard errors of that,
+# and not at all beyond `DIFFER`. Two and four are the usual "plausible" and "impossible" of normal noise.
+AGREE, DIFFER = 2.0, 4.0
+# How far out of line a single loss has to be, in noise levels beyond its neighbours' own spread, to count as a spike.
+SPIKE = 5.0
+MAD_TO_SD = 1.4826
+# Losses beyond this are as good as infinite: sums of their squares would overflow.
+HUGE = 1e100
+
+
+def smooth(lrs: ArrayLike, losses: ArrayLike, smooth_factor: float = 0.05) -> Floats:
+    """Smooth a loss curve without moving it along the learning-rate axis.
+
+    Parameters
+    ----------
+    lrs
+        Learning rates, shape (n,), positive and rising. Windows are counted in steps of the sweep, so exponential and
+        linear spacing are treated alike.
+    losses
+        Raw loss of each step, shape (n,). What is not finite, or larger than 1e100, is left out of every window and
+        returned as it came.
+    smooth_factor
+        In (0, 1]: on noise around a straight line the result is as quiet as an exponential running mean that gives
+        the newest loss this weight (variance ``smooth_factor / (2 - smooth_factor)``). 1 returns the losses.
+
+    Returns
+    -------
+    ndarray
+        Smoothed losses, shape (n,). ``smooth(lrs, c * losses + d)`` is ``c * smooth(lrs, losses) + d``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, the learning rates are not positive and rising, or the factor is outside (0, 1].
+
+    Notes
+    -----
+    Local linear fits over windows of growing width are aggregated stage by stage, each weighted by how well it agrees
+    with what is there already in units of the noise; the noise level is a robust mean of second differences. Single
+    spikes are replaced by the median of their neighbours first.
+
+    References
+    ----------
+    D. Belomestny, V. Spokoiny, "Spatial aggregation of local likelihood estimates with applications to
+    classification", Annals of Statistics 35 (2007).
+    """
+    _, losses = checked_curve(lrs, losses)
+    check_smooth_factor(smooth_factor)
+    smoothed = losses.copy()
+    usable = np.abs(losses) <= HUGE  # False for NaN
+    if smooth_factor == 1 or usable.sum() < 3:
+        return smoothed
+    # Work on numbers of order one: nothing overflows, and the scale drops out of every comparison.
+    centre, scale = _centre_and_scale(losses[usable])
+    values = without_spikes((losses[usable] - centre) / scale)
+    smoothed[usable] = centre + scale * _aggregate(usable, values, (2 - smooth_factor) / smooth_factor)
+    return smoothed
+
+
+def running_mean(losses: ArrayLike, smooth_factor: float = 0.05) -> Floats:
+    """The exponential running mean of the tutorial: first loss first, then ``f * loss + (1 - f) * mean``.
+
+    Parameters
+    ----------
+    losses
+        Raw losses, shape (n,). What is not finite is returned as it came and does not enter the mean.
+    smooth_factor
+        Weight of the newest loss, in (0, 1].
+
+    Returns
+    -------
+    ndarray
+        Running mean, shape (n,). It lags: use `smooth` to look at a curve.
+
+    Raises
+    ------
+    ValueError
+        If `losses` is not one-dimensional or the factor is outside (0, 1].
+    """
+    means = np.array(losses, dtype=float)
+    if means.ndim != 1:
+        raise ValueError(f"need losses of shape (n,), got shape {means.shape}")
+    check_smooth_factor(smooth_factor)
+    mean: float | None = None
+    for i in np.flatnonzero(np.isfinite(means)):
+        mean = means[i] if mean is None else smooth_factor * means[i] + (1 - smooth_factor) * mean
+        means[i] = mean
+    return means
+
+
+def checked_curve(lrs: ArrayLike, losses: ArrayLike) -> tuple[Floats, Floats]:
+    """The curve as two float arrays of shape (n,), or a ValueError that says what is wrong with it."""
+    lrs, losses = np.asarray(lrs, dtype=float), np.asarray(losses, dtype=float)
+    if lrs.ndim != 1 or lrs.shape != losses.shape:
+        raise ValueError(f"need lrs and losses of the same shape (n,), got {lrs.shape} and {losses.shape}")
+    if not (np.isfinite(lrs).all() and (lrs > 0).all() and (np.diff(lrs) > 0).all()):
+        raise ValueError("need finite, positive, rising learning rates; sort the curve by its learning rates first")
+    return lrs, losses
+
+
+def check_smooth_factor(smooth_factor: float) -> None:
+    """Raise ValueError unless the factor is in (0, 1]."""
+    if not 0 < smooth_factor <= 1:
+        raise ValueError(f"need 0 < smooth_factor <= 1, got smooth_factor={smooth_factor}")
+
+
+def noise_level(values: Floats) -> float:
+    """Standard deviation of the noise around a smooth curve, from second differences; robust, 0 for under 3 values.
+
+    For independent noise of standard deviation s a second difference has standard deviation ``sqrt(6) * s``; the
+    median of its size is not moved by a few spikes or by the steep stretches of the curve.
+    """
+    if len(values) < 3:
+        return 0.0
+    return float(MAD_TO_SD * np.median(np.abs(np.diff(values, 2))) / np.sqrt(6))
+
+
+def without_spikes(values: Floats) -> Floats:
+    """The values with single outliers replaced by the median of their four neighbours; the two ends stay."""
+    if len(values) < 5:
+        return values
+    neighbours = np.stack([values[:-4], values[1:-3], values[3:-1], values[4:]])
+    middle = np.median(neighbours, axis=0)
+    # Twice the neighbours' own range: neither a sharp minimum nor a steep slope looks like a spike.
+    limit = SPIKE * noise_level(values) + 2 * np.ptp(neighbours, axis=0)
+    inner = values[2:-2]
+    clean = values.copy()
+    clean[2:-2] = np.where(np.abs(inner - middle) > limit, middle, inner)
+    return clean
+
+
+def _centre_and_scale(values: Floats) -> tuple[float, float]:
+    """A typical value and a typical spread, both robust; the spread is 1 for a constant."""
+    centre = float(np.median(values))
+    spread = np.abs(values - centre)
+    # The second term is for curves that are constant but for a few losses, and keeps the quotients finite.
+    return centre, max(float(np.median(spread)), 1e-30 * float(spread.max())) or 1.0
+
+
+def _aggregate(usable: NDArray[np.bool_], values: Floats, strength: float) -> Floats:
+    """Local linear fits over windows of 3, 7, 15 ... `strength` steps, each taken as far as it agrees with the last.
+
+    `usable` marks the steps, shape (n,), that have a value; `values` are those, shape (number of True,).
+    """
+    present = usable.astype(float)
+    filled = np.zeros(len(usable))
+    filled[usable] = values
+    noise = noise_level(values)
+    estimate, error = values, np.full(len(values), noise)
+    for half_width in _half_widths(min(strength, 2 * len(usable))):
+        fit, gain = (a[usable] for a in _local_lines(present, filled, half_width))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            distance = np.abs(fit - estimate) / error
+        distance[np.isnan(distance)] = 0.0  # 0 / 0: no noise, and both agree exactly
+        weight = np.clip((DIFFER - distance) / (DIFFER - AGREE), 0.0, 1.0)
+        estimate = weight * fit + (1 - weight) * estimate
+        error = weight * noise * gain + (1 - weight) * error
+    return estimate
+
+
+def _half_widths(strength: float) -> list[float]:
+    """Half widths of windows of 3, 7, 15 ... steps, the last of exactly `strength` steps (it may be broken)."""
+    widths, half = [], 1.0
+    while 2 * half + 1 < strength:
+        widths.append(half)
+        half = 2 * half + 1
+    return [*widths, (strength - 1) / 2]
+
+
+def _local_lines(present: Floats, values: Floats, half_width: float) -> tuple[Floats, Floats]:
+    """Least-squares lines through a window around each step, read at the step.
+
+    `present` is 1 where there is a value and 0 where there is none, `values` are 0 there; both of shape (n,). Returns
+    the fit, shape (n,), and its noise gain (standard error over noise level), shape (n,). The outermost steps of a
+    window get the broken part of its width as their weight. Near the ends the window is cut, not mirrored.
+    """
+    reach = int(np.ceil(half_width))
+    kernel = np.ones(2 * reach + 1)
+    kernel[[0, -1]] = half_width - (reach - 1)
+    offsets = np.arange(-reach, reach + 1.0)
+
+    def window_sum(array: Floats, weights: Floats) -> Floats:
+        # element i is the sum over the offsets of weights * array[i + offset], with zeros beyond the ends
+        return np.convolve(np.pad(array, reach), weights[::-1], mode="valid")
+
+    s0, s1, s2 = (window_sum(present, kernel * offsets**p) for p in range(3))
+    t0, t1 = (window_sum(values, kernel * offsets**p) for p in range(2))
+    k0, k1, k2 = (window_sum(present, kernel**2 * offsets**p) for p in range(3))
+    determinant = s0 * s2 - s1**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # the line's weight of a value is kernel * (s2 - s1 * offset) / determinant
+        fit = (s2 * t0 - s1 * t1) / determinant
+        gain = np.sqrt(s2**2 * k0 - 2 * s1 * s2 * k1 + s1**2 * k2) / determinant
+        # one value, or all on one side of nothing: a line has no slope there, take the mean
+        lone = determinant <= 1e-9 * s0 * s2
+        return np.where(lone, t0 / s0, fit), np.where(lone, np.sqrt(k0) / s0, gain)
