@@ -1,0 +1,139 @@
+"""Smoothing: quiet, and without lag."""
+
+import numpy as np
+import pytest
+
+from lrwidget.smoothing import noise_level, running_mean, smooth, without_spikes
+
+
+def s_curve(log10_lrs: np.ndarray) -> np.ndarray:
+    """A loss that falls from 2.3 to 0.5 around 10^-2.5 and explodes from about 10^-0.3."""
+    return 2.3 - 1.8 / (1 + np.exp(-4 * (log10_lrs + 2.5))) + np.exp(np.minimum(6 * (log10_lrs + 0.3), 8))
+
+
+def midpoint(x: np.ndarray, y: np.ndarray, level: float) -> float:
+    """Where y first crosses the level, by linear interpolation."""
+    k = int(np.argmax(y < level))
+    return float(x[k - 1] + (y[k - 1] - level) / (y[k - 1] - y[k]) * (x[k] - x[k - 1]))
+
+
+@pytest.mark.parametrize("num_steps", [50, 100, 300])
+def test_minimum_and_midpoint_stay_within_a_tenth_of_a_decade(num_steps: int) -> None:
+    """The default smoothing moves neither the midpoint nor the minimum of a noise-free curve."""
+    x = np.linspace(-7, 1, num_steps)
+    fine = np.linspace(-7, 1, 200_001)
+    truth = s_curve(fine)
+    half = (truth[0] + truth.min()) / 2
+    smoothed = smooth(10**x, s_curve(x))
+    assert abs(x[smoothed.argmin()] - fine[truth.argmin()]) <= 0.1
+    assert abs(midpoint(x, smoothed, half) - midpoint(fine, truth, half)) <= 0.1
+
+
+@pytest.mark.parametrize("smooth_factor", [0.5, 0.2, 0.05, 0.02])
+def test_noise_is_reduced_as_much_as_by_the_running_mean(smooth_factor: float) -> None:
+    """On white noise both smoothers leave the share f / (2 - f) of the variance."""
+    rng = np.random.default_rng(0)
+    lrs = np.geomspace(1e-7, 10, 1000)
+    shares = [np.var(smooth(lrs, rng.normal(size=1000), smooth_factor)) for _ in range(30)]
+    assert np.mean(shares) == pytest.approx(smooth_factor / (2 - smooth_factor), rel=0.1)
+
+
+def test_a_straight_line_is_left_alone() -> None:
+    """A straight line in log lr comes back as it was, up to its ends."""
+    line = 3 - 0.25 * np.arange(60.0)
+    np.testing.assert_allclose(smooth(np.geomspace(1e-5, 1, 60), line), line, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(("factor", "offset"), [(1e-6, 0.0), (1e6, -100.0), (3.0, 1e3)])
+def test_shift_and_scale_pass_through(factor: float, offset: float) -> None:
+    """Smoothing c * loss + d gives c * smoothed + d."""
+    lrs = np.geomspace(1e-7, 10, 100)
+    losses = s_curve(np.log10(lrs)) + np.random.default_rng(1).normal(0, 0.05, 100)
+    np.testing.assert_allclose(
+        (smooth(lrs, factor * losses + offset) - offset) / factor, smooth(lrs, losses), rtol=1e-6, atol=1e-6
+    )
+
+
+def test_a_factor_of_one_returns_the_losses() -> None:
+    """smooth_factor=1 means no smoothing, for both smoothers, and the input is not changed in place."""
+    losses = np.array([3.0, np.nan, 1.0, np.inf, 7.0, 2.0])
+    np.testing.assert_array_equal(smooth(np.arange(1.0, 7.0), losses, 1.0), losses)
+    np.testing.assert_array_equal(running_mean(losses, 1.0), losses)
+
+
+def test_losses_that_are_not_finite_stay_where_they_are_and_spoil_nothing() -> None:
+    """NaN and inf are returned as they came, and their neighbours are smoothed without them."""
+    lrs = np.geomspace(1e-7, 10, 80)
+    line = np.linspace(5.0, 1.0, 80)
+    broken = line.copy()
+    broken[[7, 30]], broken[-1] = np.nan, np.inf
+    smoothed = smooth(lrs, broken)
+    assert np.isnan(smoothed[[7, 30]]).all()
+    assert smoothed[-1] == np.inf
+    finite = np.isfinite(broken)
+    np.testing.assert_allclose(smoothed[finite], line[finite], rtol=1e-9)
+
+
+def test_linear_spacing_is_smoothed_alike() -> None:
+    """Windows count steps, so the same losses on a linear sweep smooth to the same values."""
+    losses = np.random.default_rng(2).normal(size=100)
+    np.testing.assert_array_equal(
+        smooth(np.linspace(1e-7, 10, 100), losses), smooth(np.geomspace(1e-7, 10, 100), losses)
+    )
+
+
+@pytest.mark.parametrize("num_steps", [0, 1, 2])
+def test_very_short_curves_come_back_as_they_are(num_steps: int) -> None:
+    """With under three losses there is nothing to smooth."""
+    losses = np.arange(num_steps, dtype=float)
+    np.testing.assert_array_equal(smooth(np.arange(1.0, 1 + num_steps), losses), losses)
+
+
+def test_huge_losses_neither_overflow_nor_hide_the_rest() -> None:
+    """A loss of 1e300 at the end leaves the smoothed curve before it as it was, without a warning."""
+    lrs = np.geomspace(1e-7, 10, 60)
+    losses = np.linspace(2, 1, 60)
+    exploded = losses.copy()
+    exploded[-2:] = 1e30, 1e300
+    np.testing.assert_allclose(smooth(lrs, exploded)[:-2], losses[:-2], rtol=1e-9)
+
+
+def test_the_running_mean_is_the_tutorials() -> None:
+    """First loss first, then f * loss + (1 - f) * mean; a NaN is passed over."""
+    expected = [4.0, 0.25 * 8 + 0.75 * 4, np.nan, 0.25 * 1 + 0.75 * 5]
+    np.testing.assert_allclose(running_mean([4.0, 8.0, np.nan, 1.0], 0.25), expected)
+
+
+def test_the_noise_level_is_that_of_the_noise() -> None:
+    """The estimate finds the standard deviation under a curve, with a spike in it."""
+    x = np.linspace(-7, 1, 2000)
+    values = np.minimum(s_curve(x), 3) + np.random.default_rng(3).normal(0, 0.1, 2000)
+    values[500] = 1e6
+    assert noise_level(values) == pytest.approx(0.1, rel=0.1)
+
+
+def test_a_single_spike_is_removed_and_a_sharp_minimum_is_not() -> None:
+    """A lone outlier takes its neighbours' median; the tip of a V stays."""
+    spiked = np.full(9, 2.0)
+    spiked[4] = 200.0
+    np.testing.assert_array_equal(without_spikes(spiked), np.full(9, 2.0))
+    tip = np.abs(np.arange(9.0) - 4)
+    np.testing.assert_array_equal(without_spikes(tip), tip)
+
+
+@pytest.mark.parametrize(
+    ("lrs", "losses", "smooth_factor", "message"),
+    [
+        ([1.0, 2.0], [1.0], 0.5, "same shape"),
+        ([2.0, 1.0], [1.0, 1.0], 0.5, "rising"),
+        ([0.0, 1.0], [1.0, 1.0], 0.5, "positive"),
+        ([1.0, 2.0], [1.0, 1.0], 0.0, "smooth_factor=0.0"),
+        ([1.0, 2.0], [1.0, 1.0], 1.5, "smooth_factor=1.5"),
+    ],
+)
+def test_what_cannot_be_smoothed_is_refused(
+    lrs: list[float], losses: list[float], smooth_factor: float, message: str
+) -> None:
+    """Wrong shapes, rates that do not rise and factors outside (0, 1] raise ValueError."""
+    with pytest.raises(ValueError, match=message):
+        smooth(lrs, losses, smooth_factor)
