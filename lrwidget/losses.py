@@ -22,12 +22,11 @@ def as_float(value: object, step: int) -> float:
     """
     if type(value) is float:
         return value
-    shape = getattr(value, "shape", ())
-    if isinstance(value, str | bytes | complex) or "complex" in str(getattr(value, "dtype", "")):
+    # Not only `complex`: numpy's and torch's own complex scalars would lose their imaginary part with a mere warning.
+    is_text_or_complex = isinstance(value, str | bytes | complex) or "complex" in str(getattr(value, "dtype", ""))
+    if is_text_or_complex or prod(getattr(value, "shape", ())) != 1:
         raise _no_loss(value, step)
     try:
-        if prod(shape) != 1:
-            raise _no_loss(value, step, shape)
         # `item` where there is one: float() of a tensor that wants gradients warns.
         item = getattr(value, "item", None)
         return float(item() if item is not None else value)  # type: ignore[arg-type]
@@ -35,8 +34,9 @@ def as_float(value: object, step: int) -> float:
         raise _no_loss(value, step) from error
 
 
-def _no_loss(value: object, step: int, shape: tuple[int, ...] = ()) -> TypeError:
-    got = f"{type(value).__name__} of shape {tuple(shape)}" if shape else f"{type(value).__name__} {value!r:.80}"
+def _no_loss(value: object, step: int) -> TypeError:
+    shape = tuple(getattr(value, "shape", ()))
+    got = f"{type(value).__name__} of shape {shape}" if shape else f"{type(value).__name__} {value!r:.80}"
     remedy = "return its mean" if shape else "return the loss of the batch"
     return TypeError(
         f"step {step}: need one real number as the loss, got {got}; {remedy}, e.g. `return loss.mean().item()`"
