@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import deque
-from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from numbers import Integral, Real
 from os import PathLike
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from lrwidget.divergence import Divergence, DivergenceWatch
-from lrwidget.losses import as_float
+from lrwidget.loop import train
 from lrwidget.result import FloatArray, RangeTestResult, Recording, StepRecord, StopReason
-from lrwidget.steps import SKIPPED, StepOutput, StepReturn, TrainStep
+from lrwidget.steps import TrainStep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Spacing: TypeAlias = Literal["exponential", "linear"]
-
-_MAX_SKIPS = 100  # steps in a row that a gradient scaler may refuse at one rate; it halves its scale at each
 
 
 @dataclass(frozen=True)
@@ -172,14 +168,24 @@ class RangeTest(Iterator[StepRecord]):
 
     Made by `LearningRateFinder.steps`. Exhausting it, `stop`, `close`, an exception in the train step and dropping
     the last reference all end the run and leave the train step's context.
+
+    Parameters
+    ----------
+    finder
+        The settings.
+    train_step
+        As for `LearningRateFinder.steps`.
+    seed
+        For repeats: a train step that has ``reseed`` draws other batches.
     """
 
-    def __init__(self, finder: LearningRateFinder, train_step: TrainStep) -> None:
+    def __init__(self, finder: LearningRateFinder, train_step: TrainStep, seed: int | None = None) -> None:
         if not callable(train_step):
             raise TypeError(f"need a train step, a callable lr -> loss, got {train_step!r}")
         self.recording = Recording(settings=dataclasses.asdict(finder))
         # The generator knows the recording but not this object: no cycle, so a `break` restores at once.
-        self._steps = _run(finder, train_step, self.recording)
+        lrs = finder.learning_rates().tolist()
+        self._steps = train(train_step, lrs, DivergenceWatch(finder.divergence), self.recording, seed)
 
     def __next__(self) -> StepRecord:
         return next(self._steps)
@@ -203,86 +209,6 @@ class RangeTest(Iterator[StepRecord]):
     def result(self) -> RangeTestResult:
         """What has been recorded so far. A run that goes on counts as stopped here."""
         return self.recording.result()
-
-
-_Records: TypeAlias = Generator[StepRecord, None, None]
-
-
-def _run(finder: LearningRateFinder, train_step: TrainStep, recording: Recording) -> _Records:
-    """Enter the train step, go through the sweep, note how it ended, leave the train step."""
-    started = perf_counter()
-    context: AbstractContextManager[object] = (
-        train_step if isinstance(train_step, AbstractContextManager) else nullcontext()
-    )
-    try:
-        with context:
-            yield from _sweep(finder, train_step, recording)
-    except GeneratorExit:
-        recording.stop_reason = recording.stop_reason or StopReason.STOPPED
-        raise
-    except BaseException as error:
-        recording.note_failure(error)
-        raise
-    finally:
-        recording.seconds = perf_counter() - started
-
-
-def _sweep(finder: LearningRateFinder, train_step: TrainStep, recording: Recording) -> _Records:
-    """Train at each rate and read each loss ``lag`` steps later; the rule that stops the run sees the losses read."""
-    watch = DivergenceWatch(finder.divergence)
-    lag = getattr(train_step, "lag", 0)
-    unread: deque[tuple[int, float, StepReturn]] = deque()
-    reason = StopReason.COMPLETED
-    try:
-        for step, lr in enumerate(finder.learning_rates().tolist()):
-            try:
-                output = _train(train_step, step, lr)
-            except StopIteration:
-                reason = StopReason.DATA_EXHAUSTED
-                break
-            unread.append((step, lr, output))
-            if len(unread) > lag:
-                yield recording.append(*_read(*unread.popleft()))
-                if recording.judge(watch):
-                    return
-    except GeneratorExit:
-        raise
-    except BaseException:
-        _rescue(unread, recording)
-        raise
-    while unread:
-        yield recording.append(*_read(*unread.popleft()))
-        if recording.judge(watch):
-            return
-    recording.stop_reason = reason
-
-
-def _train(train_step: TrainStep, step: int, lr: float) -> StepReturn:
-    """One step at this rate; steps that were skipped are taken again."""
-    for _ in range(_MAX_SKIPS):
-        output = train_step(lr)
-        if output is not SKIPPED:
-            return output
-    raise RuntimeError(
-        f"step {step} (lr={lr:.3g}): the optimizer step was skipped {_MAX_SKIPS} times in a row; "
-        "the gradients are never finite at any loss scale: check the loss, or train without the gradient scaler"
-    )
-
-
-def _read(step: int, lr: float, output: StepReturn) -> tuple[int, float, float, float | None]:
-    if isinstance(output, StepOutput):
-        norm = output.grad_norm
-        return step, lr, as_float(output.loss, step), None if norm is None else as_float(norm, step)
-    return step, lr, as_float(output, step), None
-
-
-def _rescue(unread: deque[tuple[int, float, StepReturn]], recording: Recording) -> None:
-    """Record the finished steps whose losses were still unread when a later step failed."""
-    while unread:
-        try:
-            recording.append(*_read(*unread.popleft()))
-        except Exception:  # the device is gone with its losses; the error that carries on says why
-            unread.clear()
 
 
 def _finite_number(name: str, value: Any) -> float:

@@ -1,0 +1,121 @@
+"""The loop that all runs share: enter the train step, train at one rate after the other, leave it on every way out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from time import perf_counter
+from typing import TypeAlias
+
+from lrwidget.divergence import DivergenceWatch
+from lrwidget.losses import as_float
+from lrwidget.result import Recording, StepRecord, StopReason
+from lrwidget.steps import SKIPPED, StepOutput, StepReturn, TrainStep
+
+_MAX_SKIPS = 100  # steps in a row that a gradient scaler may refuse at one rate; it halves its scale at each
+
+Records: TypeAlias = Generator[StepRecord, None, None]
+
+
+def train(
+    train_step: TrainStep,
+    lrs: Iterable[float],
+    watch: DivergenceWatch,
+    recording: Recording,
+    seed: int | None = None,
+) -> Records:
+    """Train one step at each rate and yield its record; note how it ended.
+
+    Parameters
+    ----------
+    train_step
+        Entered before the first step and left after the last one, where it is a context manager.
+    lrs
+        The rate of each step.
+    watch
+        Says when the losses have diverged.
+    recording
+        Where the records go.
+    seed
+        For a train step that has ``reseed``: other batches than without.
+
+    Raises
+    ------
+    BaseException
+        Whatever the train step raises carries on; what was recorded stays recorded.
+    """
+    started = perf_counter()
+    context: AbstractContextManager[object] = (
+        train_step if isinstance(train_step, AbstractContextManager) else nullcontext()
+    )
+    try:
+        with context:
+            if seed is not None and hasattr(train_step, "reseed"):
+                train_step.reseed(seed)
+            yield from _steps(train_step, lrs, watch, recording)
+    except GeneratorExit:
+        recording.stop_reason = recording.stop_reason or StopReason.STOPPED
+        raise
+    except BaseException as error:
+        recording.note_failure(error)
+        raise
+    finally:
+        recording.seconds = perf_counter() - started
+
+
+def _steps(train_step: TrainStep, lrs: Iterable[float], watch: DivergenceWatch, recording: Recording) -> Records:
+    """Train at each rate and read each loss ``lag`` steps later; the rule that stops the run sees the losses read."""
+    lag = getattr(train_step, "lag", 0)
+    unread: deque[tuple[int, float, StepReturn]] = deque()
+    reason = StopReason.COMPLETED
+    try:
+        for step, lr in enumerate(lrs):
+            try:
+                output = _train(train_step, step, lr)
+            except StopIteration:
+                reason = StopReason.DATA_EXHAUSTED
+                break
+            unread.append((step, lr, output))
+            if len(unread) > lag:
+                yield recording.append(*_read(*unread.popleft()))
+                if recording.judge(watch):
+                    return
+    except GeneratorExit:
+        raise
+    except BaseException:
+        _rescue(unread, recording)
+        raise
+    while unread:
+        yield recording.append(*_read(*unread.popleft()))
+        if recording.judge(watch):
+            return
+    recording.stop_reason = reason
+
+
+def _train(train_step: TrainStep, step: int, lr: float) -> StepReturn:
+    """One step at this rate; steps that were skipped are taken again."""
+    for _ in range(_MAX_SKIPS):
+        output = train_step(lr)
+        if output is not SKIPPED:
+            return output
+    raise RuntimeError(
+        f"step {step} (lr={lr:.3g}): the optimizer step was skipped {_MAX_SKIPS} times in a row; "
+        "the gradients are never finite at any loss scale: check the loss, or train without the gradient scaler"
+    )
+
+
+def _read(step: int, lr: float, output: StepReturn) -> tuple[int, float, float, float | None]:
+    if isinstance(output, StepOutput):
+        norm = output.grad_norm
+        return step, lr, as_float(output.loss, step), None if norm is None else as_float(norm, step)
+    return step, lr, as_float(output, step), None
+
+
+def _rescue(unread: deque[tuple[int, float, StepReturn]], recording: Recording) -> None:
+    """Record the finished steps whose losses were still unread when a later step failed."""
+    while unread:
+        try:
+            recording.append(*_read(*unread.popleft()))
+        except Exception:  # the device is gone with its losses; the error that carries on says why
+            unread.clear()
