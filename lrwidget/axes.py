@@ -1,0 +1,90 @@
+"""How a loss curve is laid out, wherever it is drawn: which losses are shown, where the ticks go, how numbers read."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lrwidget.smoothing import Floats, noise_level
+
+_MEANINGFUL = 4.0  # a fall of that many noise levels is what the curve is about
+_HEADROOM = 0.5  # share of that fall by which the rise after it stays visible
+
+
+def short_number(value: float) -> str:
+    """A learning rate as people write it: ``3.2e-2``, ``1e-7``, ``10``."""
+    if value == 0 or not math.isfinite(value) or 1 <= value < 99.5:
+        return f"{value:.2g}"
+    return _short_exponent(f"{value:.1e}".replace(".0e", "e"))
+
+
+def loss_range(losses: Floats, smoothed: Floats) -> tuple[float, float]:
+    """The losses worth showing: an explosion at the end must not squash the fall before it.
+
+    Parameters
+    ----------
+    losses, smoothed
+        Shape (n,): the raw and the smoothed curve; what is not finite is left out.
+
+    Returns
+    -------
+    tuple
+        (low, high), low < high. Scaling or shifting the losses scales and shifts the range with them.
+    """
+    finite = np.isfinite(smoothed)
+    if not finite.any():
+        return 0.0, 1.0
+    raw, curve = losses[finite], smoothed[finite]
+    lowest = int(curve.argmin())
+    bottom, start = float(curve[lowest]), float(curve[: lowest + 1].max())
+    top, fall = float(curve.max()), start - bottom
+    if fall > _MEANINGFUL * noise_level(raw):
+        top = min(top, start + _HEADROOM * fall)
+        raw = raw[: lowest + 1]
+    # The raw points scatter about the line; single wild ones may fall off the picture.
+    raw_low, raw_high = np.quantile(raw, [0.02, 0.98])
+    low, high = min(bottom, float(raw_low)), max(top, float(raw_high))
+    margin = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
+    return low - margin, high + margin
+
+
+def lr_ticks(low: float, high: float, most: int = 9) -> list[float]:
+    """Round rates within [low, high] for a logarithmic axis: decades, finer where there are few of them."""
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    if last - first >= 2:
+        every = math.ceil((last - first + 1) / most)
+        return [10.0**d for d in range(first, last + 1) if (last - d) % every == 0]
+    for mantissas in ((1, 2, 5), range(1, 10)):
+        finer = [float(f"{m}e{d}") for d in range(first - 1, last + 1) for m in mantissas]
+        inside = [lr for lr in finer if low * (1 - 1e-9) <= lr <= high * (1 + 1e-9)]
+        if len(inside) >= 3:
+            return inside
+    return [low, high]
+
+
+def loss_ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round losses within [low, high] for a linear axis, in steps of 1, 2 or 5 times a power of ten."""
+    rough = 0.7 * (high - low) / about
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
+    return [i * step for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+def tick_labels(ticks: list[float]) -> list[str]:
+    """Evenly spaced ticks as text, all with as many digits as their distance asks for."""
+    size = max(map(abs, ticks), default=0.0)
+    step = ticks[1] - ticks[0] if len(ticks) > 1 else size
+    if step == 0:
+        return [f"{tick:g}" for tick in ticks]
+    last_digit = math.floor(math.log10(step) + 1e-9)
+    if size >= 1e5 or size < 1e-3:
+        digits = max(0, math.floor(math.log10(size) + 1e-9) - last_digit)
+        return [_short_exponent(f"{tick:.{digits}e}") for tick in ticks]
+    return [f"{tick:.{max(0, -last_digit)}f}" for tick in ticks]
+
+
+def _short_exponent(text: str) -> str:
+    """``1e-07`` without its padding: ``1e-7``."""
+    mantissa, _, exponent = text.partition("e")
+    return f"{mantissa}e{int(exponent)}"
