@@ -134,6 +134,7 @@ class LearningRateFinder:
             Show a progress bar with the rate and the loss (needs tqdm).
         log
             A file that gets one line per step as it happens; `RangeTestResult.load` reads it, also after a crash.
+            An existing one is replaced. Where several processes train together, rank 0 alone draws and writes.
 
         Returns
         -------
@@ -150,7 +151,8 @@ class LearningRateFinder:
         run = self.steps(train_step)
         try:
             with ExitStack() as stack:
-                observers = _observers(stack, run, progress, log)
+                is_first = getattr(train_step, "rank", 0) == 0
+                observers = _observers(stack, run, progress, log) if is_first else []
                 for record in run:
                     for observe in observers:
                         observe(record)

@@ -2,24 +2,36 @@
 
 The first line is the header (format version, settings, library versions), then one line per record, then one line
 with the stop reason. JSON has no words for NaN and infinity: they are the strings "nan", "inf" and "-inf".
+
+Each line is handed to the operating system before the next step begins. A killed process loses no finished record;
+a machine that loses its power may, for the lines are not forced to the disk. While a run lasts its writer holds a
+lock on the file (where there are such locks), so two runs cannot mix and a reader knows a dead writer from a slow one.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import platform
+import socket
 import sys
 import warnings
-from collections.abc import Iterator
-from os import PathLike
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from os import PathLike, getpid
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any, BinaryIO
+from uuid import uuid4
 
+from lrwidget import lock
 from lrwidget.result import RangeTestResult, Recording, StepRecord, StopReason
 
 FORMAT = 1
-_LIBRARIES = ("lrwidget", "numpy", "torch", "keras")
+CUT_SHORT = "the log ends before the run did"
+
+_LIBRARIES = ("lrwidget", "numpy", "torch", "keras", "jax")
+_NOT_FINITE = ("nan", "inf", "-inf")
 
 
 class LogWriter:
@@ -31,21 +43,42 @@ class LogWriter:
         The file; an existing one is replaced.
     recording
         The run; its stop reason is written on leaving.
+
+    Raises
+    ------
+    RuntimeError
+        On entering, if another run is writing to this file.
+    OSError
+        If the file cannot be written.
     """
 
     def __init__(self, path: str | PathLike[str], recording: Recording) -> None:
         self._path = Path(path)
         self._recording = recording
-        self._file: IO[str] | None = None
+        self._file: BinaryIO | None = None
+        self._num_written = 0
 
     def __enter__(self) -> LogWriter:
-        self._file = self._path.open("w", encoding="utf-8")
-        self._line(_header(self._recording.settings))
+        self._file = self._path.open("ab")  # not "w", which would empty the file of a run under way
+        try:
+            locked = lock.take(self._file)
+            self._file.truncate(0)
+            self._line(_header(self._recording.settings) | _writer(locked))
+        except BlockingIOError as error:
+            self._file.close()
+            raise RuntimeError(
+                f"need a log of its own for each run, got {self._path}, which another run is writing; "
+                "end that run, or give this one another name"
+            ) from error
+        except BaseException:
+            self._file.close()
+            raise
         return self
 
     def write(self, record: StepRecord) -> None:
         """Append one record."""
         self._line(_record_line(record))
+        self._num_written += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -55,16 +88,79 @@ class LogWriter:
         with self._file:
             if error is not None:
                 self._recording.note_failure(error)
+            for record in self._recording.records[self._num_written :]:
+                self.write(record)  # read late, after the step that failed: the loop did not hand them out
             self._line(_footer(self._recording.result()))
+            lock.release(self._file)
 
-    def _line(self, content: dict[str, Any]) -> None:
+    def _line(self, content: Mapping[str, Any]) -> None:
         assert self._file is not None
-        self._file.write(json.dumps(content, allow_nan=False) + "\n")
+        self._file.write(_encode(content))
         self._file.flush()
 
 
+class LogParser:
+    """Reads a log line by line, as the lines come.
+
+    Parameters
+    ----------
+    path
+        Named in the errors; not opened.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self._path = path
+        self._num_lines = 0
+        self.header: Mapping[str, Any] = {}
+        self.recording: Recording | None = None
+
+    def feed(self, line: bytes) -> StepRecord | None:
+        """Take the next line, without its newline; return its record if it has one.
+
+        Raises
+        ------
+        ValueError
+            If it is not what must come next in a log; the message names the line.
+        """
+        self._num_lines += 1
+        try:
+            content = json.loads(line.decode(), parse_constant=_refuse_constant)
+            if not isinstance(content, dict):
+                raise ValueError("need a JSON object")
+            if self.recording is None:
+                self._open(content)
+                return None
+            return _read_line(self.recording, content)
+        except (KeyError, TypeError, ValueError) as error:
+            why = f"no {error}" if isinstance(error, KeyError) else error
+            raise ValueError(
+                f"{self._path}, line {self._num_lines}: need {'a header' if self.recording is None else 'a line'} "
+                f"of a range test's log, got {line!r:.120} ({why})"
+            ) from error
+
+    def end(self) -> RangeTestResult:
+        """What has been read. A log without its last line counts as interrupted.
+
+        Raises
+        ------
+        ValueError
+            If there was not even a header.
+        """
+        if self.recording is None:
+            raise ValueError(f"{self._path}: need the log of a range test, got a file without a header")
+        if self.recording.stop_reason is None:
+            self.recording.stop_reason, self.recording.error = StopReason.INTERRUPTED, CUT_SHORT
+        return self.recording.result()
+
+    def _open(self, header: dict[str, Any]) -> None:
+        if header["format"] != FORMAT:
+            raise ValueError(f"need format {FORMAT}, got {header['format']}: another version of lrwidget wrote it")
+        self.recording = Recording(settings=dict(header["settings"]))
+        self.header = header
+
+
 def write_result(result: RangeTestResult, path: str | PathLike[str]) -> None:
-    """Write a finished result in the format of the log."""
+    """Write a finished result in the format of the log; an existing file is replaced as a whole or not at all."""
     norms = [None] * len(result) if result.grad_norms is None else result.grad_norms.tolist()
     rows = zip(result.lrs.tolist(), result.losses.tolist(), norms, strict=True)
     lines = [
@@ -72,8 +168,13 @@ def write_result(result: RangeTestResult, path: str | PathLike[str]) -> None:
         *(_record_line(StepRecord(step, *row)) for step, row in enumerate(rows)),
         _footer(result),
     ]
-    text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
-    Path(path).write_text(text, encoding="utf-8")
+    path = Path(path)
+    draft = path.with_name(f"{path.name}.{uuid4().hex[:8]}")
+    try:
+        draft.write_bytes(b"".join(map(_encode, lines)))
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def read_result(path: str | PathLike[str]) -> RangeTestResult:
@@ -86,53 +187,57 @@ def read_result(path: str | PathLike[str]) -> RangeTestResult:
     ValueError
         If anything else is malformed; the message names the line.
     """
-    recording: Recording | None = None
-    for number, content in _lines(Path(path)):
-        try:
-            if recording is None:
-                recording = _open(content)
-            elif "stop_reason" in content:
-                recording.stop_reason = StopReason(content["stop_reason"])
-                recording.error, recording.seconds = content["error"], float(content["seconds"])
-            else:
-                norm = content.get("grad_norm")
-                norm = None if norm is None else float(norm)
-                recording.append(int(content["step"]), float(content["lr"]), float(content["loss"]), norm)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{path}, line {number}: need a line of a range test's log, got {content!r:.120}"
-            ) from error
-    if recording is None:
-        raise ValueError(f"{path}: need the log of a range test, got a file without a header")
-    if recording.stop_reason is None:
-        recording.stop_reason = StopReason.INTERRUPTED
-        recording.error = "the log ends before the run did"
-    return recording.result()
+    parser = LogParser(path)
+    *lines, rest = Path(path).read_bytes().split(b"\n")
+    for line in lines:
+        parser.feed(line)
+    if rest and not feed_rest(parser, rest):
+        warnings.warn(f"{path}: dropped the half-written last line {len(lines) + 1}", stacklevel=3)
+    return parser.end()
 
 
-def _lines(path: Path) -> Iterator[tuple[int, Any]]:
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    torn = lines.pop()  # after the last newline: empty, or half a line
-    for number, line in enumerate(lines, 1):
-        try:
-            yield number, json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}, line {number}: need JSON, got {line!r:.120}") from error
-    if torn:
-        warnings.warn(f"{path}: dropped the half-written last line {len(lines) + 1}", stacklevel=4)
+def feed_rest(parser: LogParser, rest: bytes) -> bool:
+    """Take what follows the last newline of a log that has ended; False if it is half a line."""
+    try:
+        json.loads(rest)
+    except ValueError:
+        return False
+    parser.feed(rest)  # only its newline is missing
+    return True
 
 
-def _open(header: dict[str, Any]) -> Recording:
-    if header["format"] != FORMAT:
-        raise ValueError(f"need format {FORMAT}, got {header['format']}")
-    return Recording(settings=header["settings"])
+def is_written(file: BinaryIO, header: Mapping[str, Any]) -> bool | None:
+    """Whether the run that wrote this header is still writing to the open file; None where that cannot be known."""
+    if not header.get("locked") or header.get("host") != socket.gethostname():
+        return None  # on many file systems a lock means nothing to another machine
+    return lock.is_held(file)
 
 
-def _header(settings: Any) -> dict[str, Any]:
+def _read_line(recording: Recording, content: dict[str, Any]) -> StepRecord | None:
+    if recording.stop_reason is not None:
+        raise ValueError("nothing may follow the stop reason")
+    if "stop_reason" in content:
+        recording.error, recording.seconds = content["error"], float(content["seconds"])
+        recording.stop_reason = StopReason(content["stop_reason"])
+        return None
+    if content["step"] != len(recording.records):
+        raise ValueError(f"need step {len(recording.records)}, got step {content['step']}")
+    norm = content.get("grad_norm")
+    numbers = _read_number(content["lr"]), _read_number(content["loss"])
+    return recording.append(content["step"], *numbers, None if norm is None else _read_number(norm))
+
+
+def _header(settings: Mapping[str, Any]) -> dict[str, Any]:
     versions = {
         name: str(sys.modules[name].__version__) for name in _LIBRARIES if hasattr(sys.modules.get(name), "__version__")
     }
-    return {"format": FORMAT, "settings": dict(settings), "versions": versions}
+    return {"format": FORMAT, "settings": dict(settings), "versions": {"python": platform.python_version()} | versions}
+
+
+def _writer(locked: bool) -> dict[str, Any]:
+    """Who writes, for those who watch; it also makes each header unlike any other."""
+    started = datetime.now(UTC).isoformat()
+    return {"started": started, "host": socket.gethostname(), "pid": getpid(), "locked": locked}
 
 
 def _record_line(record: StepRecord) -> dict[str, Any]:
@@ -146,5 +251,19 @@ def _footer(result: RangeTestResult) -> dict[str, Any]:
     return {"stop_reason": str(result.stop_reason), "error": result.error, "seconds": result.seconds}
 
 
+def _encode(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, allow_nan=False).encode("ascii") + b"\n"
+
+
 def _number(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
+
+
+def _read_number(value: object) -> float:
+    if isinstance(value, bool) or not (isinstance(value, int | float) or value in _NOT_FINITE):
+        raise TypeError(f"need a number, got {value!r}")
+    return float(value)
+
+
+def _refuse_constant(word: str) -> float:
+    raise ValueError(f"{word} is no JSON")
