@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from lrwidget.analysis import analyse
 from lrwidget.diagnosis import diagnose_curve
+from lrwidget.peer_rules import PEER_RULES
 from lrwidget.smoothing import Floats, checked_curve
 
 Rule: TypeAlias = Callable[[Floats, Floats], "Suggestion"]
@@ -111,6 +112,20 @@ def _minimum_tenth(lrs: Floats, losses: Floats) -> Suggestion:
     )
 
 
+def _peer(rule: str) -> Rule:
+    """A peer's rule as one of ours."""
+    tool, pick_step = PEER_RULES[rule]
+
+    def suggest_as_peer(lrs: Floats, losses: Floats) -> Suggestion:
+        pick = pick_step(lrs, losses)
+        if pick is None:
+            return Suggestion(None, None, None, rule, f"No suggestion: {tool} finds nothing on this curve.")
+        index, factor = pick
+        return Suggestion(float(lrs[index]) * factor, None, None, rule, f"What {tool} suggests.", index=index)
+
+    return suggest_as_peer
+
+
 def _finite(lrs: Floats, losses: Floats) -> tuple[Floats, Floats]:
     finite = np.isfinite(losses)
     return lrs[finite], losses[finite]
@@ -129,4 +144,5 @@ RULES: dict[str, Rule] = {
     "steepest": _steepest,
     "explosion_tenth": _explosion_tenth,
     "minimum_tenth": _minimum_tenth,
+    **{rule: _peer(rule) for rule in PEER_RULES},
 }

@@ -1,0 +1,1 @@
+"""The other tools themselves, to hold our versions of their rules against."""
