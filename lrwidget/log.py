@@ -111,8 +111,8 @@ class LogParser:
     def __init__(self, path: str | PathLike[str]) -> None:
         self._path = path
         self._num_lines = 0
-        self.header: Mapping[str, Any] = {}
-        self.recording: Recording | None = None
+        self.header: Mapping[str, Any] = {}  # empty until it has come
+        self.recording = Recording(settings={})
 
     def feed(self, line: bytes) -> StepRecord | None:
         """Take the next line, without its newline; return its record if it has one.
@@ -127,14 +127,14 @@ class LogParser:
             content = json.loads(line.decode(), parse_constant=_refuse_constant)
             if not isinstance(content, dict):
                 raise ValueError("need a JSON object")
-            if self.recording is None:
+            if not self.header:
                 self._open(content)
                 return None
             return _read_line(self.recording, content)
         except (KeyError, TypeError, ValueError) as error:
             why = f"no {error}" if isinstance(error, KeyError) else error
             raise ValueError(
-                f"{self._path}, line {self._num_lines}: need {'a header' if self.recording is None else 'a line'} "
+                f"{self._path}, line {self._num_lines}: need {'a line' if self.header else 'the header'} "
                 f"of a range test's log, got {line!r:.120} ({why})"
             ) from error
 
@@ -146,7 +146,7 @@ class LogParser:
         ValueError
             If there was not even a header.
         """
-        if self.recording is None:
+        if not self.header:
             raise ValueError(f"{self._path}: need the log of a range test, got a file without a header")
         if self.recording.stop_reason is None:
             self.recording.stop_reason, self.recording.error = StopReason.INTERRUPTED, CUT_SHORT
@@ -155,7 +155,7 @@ class LogParser:
     def _open(self, header: dict[str, Any]) -> None:
         if header["format"] != FORMAT:
             raise ValueError(f"need format {FORMAT}, got {header['format']}: another version of lrwidget wrote it")
-        self.recording = Recording(settings=dict(header["settings"]))
+        self.recording.settings = dict(header["settings"])
         self.header = header
 
 
