@@ -16,7 +16,7 @@ import platform
 import socket
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from os import PathLike, getpid
 from pathlib import Path
@@ -106,11 +106,13 @@ class LogParser:
     ----------
     path
         Named in the errors; not opened.
+    num_lines
+        How many lines of the file stand before this log.
     """
 
-    def __init__(self, path: str | PathLike[str]) -> None:
+    def __init__(self, path: str | PathLike[str], num_lines: int = 0) -> None:
         self._path = path
-        self._num_lines = 0
+        self.num_lines = num_lines
         self.header: Mapping[str, Any] = {}  # empty until it has come
         self.recording = Recording(settings={})
 
@@ -122,7 +124,7 @@ class LogParser:
         ValueError
             If it is not what must come next in a log; the message names the line.
         """
-        self._num_lines += 1
+        self.num_lines += 1
         try:
             content = json.loads(line.decode(), parse_constant=_refuse_constant)
             if not isinstance(content, dict):
@@ -134,7 +136,7 @@ class LogParser:
         except (KeyError, TypeError, ValueError) as error:
             why = f"no {error}" if isinstance(error, KeyError) else error
             raise ValueError(
-                f"{self._path}, line {self._num_lines}: need {'a line' if self.header else 'the header'} "
+                f"{self._path}, line {self.num_lines}: need {'a line' if self.header else 'the header'} "
                 f"of a range test's log, got {line!r:.120} ({why})"
             ) from error
 
@@ -161,17 +163,15 @@ class LogParser:
 
 def write_result(result: RangeTestResult, path: str | PathLike[str]) -> None:
     """Write a finished result in the format of the log; an existing file is replaced as a whole or not at all."""
-    norms = [None] * len(result) if result.grad_norms is None else result.grad_norms.tolist()
-    rows = zip(result.lrs.tolist(), result.losses.tolist(), norms, strict=True)
-    lines = [
-        _header(result.settings),
-        *(_record_line(StepRecord(step, *row)) for step, row in enumerate(rows)),
-        _footer(result),
-    ]
+    write_results([result], path)
+
+
+def write_results(results: Sequence[RangeTestResult], path: str | PathLike[str]) -> None:
+    """Write several finished results, one log behind the other; `read_results` reads them."""
     path = Path(path)
     draft = path.with_name(f"{path.name}.{uuid4().hex[:8]}")
     try:
-        draft.write_bytes(b"".join(map(_encode, lines)))
+        draft.write_bytes(b"".join(_encode(line) for result in results for line in _lines(result)))
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
@@ -194,6 +194,24 @@ def read_result(path: str | PathLike[str]) -> RangeTestResult:
     if rest and not feed_rest(parser, rest):
         warnings.warn(f"{path}: dropped the half-written last line {len(lines) + 1}", stacklevel=3)
     return parser.end()
+
+
+def read_results(path: str | PathLike[str]) -> list[RangeTestResult]:
+    """Read one log or several, one behind the other, that `write_results` has written.
+
+    Raises
+    ------
+    ValueError
+        If anything is malformed or missing; the message names the line.
+    """
+    parser = LogParser(path)
+    results: list[RangeTestResult] = []
+    for line in Path(path).read_bytes().splitlines():
+        if parser.recording.stop_reason is not None:
+            results.append(parser.end())
+            parser = LogParser(path, parser.num_lines)
+        parser.feed(line)
+    return [*results, parser.end()]
 
 
 def feed_rest(parser: LogParser, rest: bytes) -> bool:
@@ -225,6 +243,13 @@ def _read_line(recording: Recording, content: dict[str, Any]) -> StepRecord | No
     norm = content.get("grad_norm")
     numbers = _read_number(content["lr"]), _read_number(content["loss"])
     return recording.append(content["step"], *numbers, None if norm is None else _read_number(norm))
+
+
+def _lines(result: RangeTestResult) -> list[dict[str, Any]]:
+    norms = [None] * len(result) if result.grad_norms is None else result.grad_norms.tolist()
+    rows = zip(result.lrs.tolist(), result.losses.tolist(), norms, strict=True)
+    records = (_record_line(StepRecord(step, *row)) for step, row in enumerate(rows))
+    return [_header(result.settings), *records, _footer(result)]
 
 
 def _header(settings: Mapping[str, Any]) -> dict[str, Any]:
