@@ -1,0 +1,289 @@
+"""A train step for PyTorch that leaves no trace."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from lrwidget.steps import StepReturn
+from lrwidget.steps.interrupts import InterruptShield, shielded
+from lrwidget.steps.torch_batches import Batches, generator_holders, is_elsewhere
+from lrwidget.steps.torch_checks import check_batch, check_grad_mode, check_options, check_setup
+from lrwidget.steps.torch_forward import Compute, autocasting, checked, make_compute, make_validation, moved
+from lrwidget.steps.torch_random import reseed_all
+from lrwidget.steps.torch_readback import make_reader
+from lrwidget.steps.torch_state import TorchSnapshot
+from lrwidget.steps.torch_update import LearningRates, Update, own_step, whole_step
+
+Snapshot: TypeAlias = Literal["auto", "device", "host"]
+
+_log = logging.getLogger("lrwidget")
+_in_use: set[int] = set()  # modules under a run
+_in_use_lock = threading.Lock()
+
+_CPU = torch.device("cpu")
+_CUDA_LAG = 4  # steps: enough for the device never to wait, few enough to stop soon
+
+
+class TorchStep:
+    """Trains a PyTorch model one step at a given learning rate; as a context manager it leaves no trace.
+
+    Entering saves, and leaving puts back bit for bit, on every way out: parameters, buffers, what the optimizers,
+    the scaler and attached schedulers hold, gradients (None stays None), train/eval mode of every submodule,
+    ``requires_grad``, hooks, attributes of modules, default dtype, grad and autocast mode, and the random states of
+    Python, NumPy, torch and the loader.
+
+    Parameters
+    ----------
+    model
+        What is trained. Several models (a GAN): ``nn.ModuleList([...])``. A model that stands in eval mode as a whole
+        is trained in train mode; one in train mode keeps submodules that are in eval mode as they are.
+    optimizer
+        One, or several. The group with the highest learning rate gets the tested one; the others keep their ratio
+        to it. Tensor learning rates are filled in place.
+    loss_fn
+        ``loss_fn(model(inputs), targets)``. None: the model computes its loss, ``model(**batch).loss``.
+    batches
+        A DataLoader or another iterable, begun again when it ends; a generator is read once (the run then ends as
+        "data exhausted"). ``(inputs, targets)``, where inputs may be one tensor, a tuple (``model(*inputs)``) or a
+        dict (``model(**inputs)``); ``(a, b, targets)``; or dicts, where ``loss_fn`` is None. Tensors are moved to the
+        model's device. One batch by itself is used for every step.
+    forward
+        ``forward(batch) -> loss`` in place of ``loss_fn``, for batches of any other form; it may also return a dict
+        or object with ``loss``.
+    train_step
+        ``train_step(batch) -> loss`` in place of ``loss_fn``: does everything, backward and optimizer steps too.
+    accumulation_steps
+        Batches per optimizer step; one record each, with the mean loss.
+    max_grad_norm
+        Clip gradients to this total norm; the norm before clipping is recorded.
+    record_grad_norm
+        Record the total gradient norm without clipping.
+    autocast
+        A dtype: run the forward pass under ``torch.autocast``.
+    scaler
+        A ``torch.amp.GradScaler``. A step that it skips makes no record.
+    validation
+        Batches: record their mean loss after each update, in eval mode, instead of the training loss.
+    num_validation_batches
+        How many of them; the same ones at each step.
+    also
+        Other objects that training changes and that must be put back: schedulers, averaged models, meters.
+    lag
+        How many steps later a loss is read. ``"auto"``: at once on a CPU, 4 on a CUDA device, which then never waits;
+        a stop comes that much later and the extra steps are dropped.
+    snapshot
+        Where the copy of the state lives: on the ``"device"``, in ``"host"`` memory, or ``"auto"``: on the device if
+        it has room for it. ``snapshot_place`` says which it was.
+
+    Raises
+    ------
+    ValueError
+        If this cannot be trained: no parameters, all frozen, those of another model, no learning rate.
+    TypeError
+        If an argument has the wrong type, or some exclude each other.
+    RuntimeError
+        When entered while another run trains the same model.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = torch.nn.Linear(1, 1)
+    >>> batch = (torch.ones(4, 1), torch.zeros(4, 1))
+    >>> step = TorchStep(model, torch.optim.SGD(model.parameters(), 0.1), torch.nn.functional.mse_loss, batch)
+    >>> before = model.weight.item()
+    >>> with step:
+    ...     first, second = step(0.1), step(0.1)
+    >>> second < first, model.weight.item() == before
+    (True, True)
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer],
+        loss_fn: Callable[[Any, Any], Tensor] | None = None,
+        batches: Iterable[Any] | None = None,
+        *,
+        forward: Callable[[Any], Any] | None = None,
+        train_step: Callable[[Any], StepReturn] | None = None,
+        accumulation_steps: int = 1,
+        max_grad_norm: float | None = None,
+        record_grad_norm: bool = False,
+        autocast: torch.dtype | None = None,
+        scaler: Any = None,
+        validation: Iterable[Any] | None = None,
+        num_validation_batches: int = 1,
+        also: Iterable[object] = (),
+        lag: int | Literal["auto"] = "auto",
+        snapshot: Snapshot = "auto",
+    ) -> None:
+        optimizers: list[Any] = list(optimizer) if isinstance(optimizer, Sequence) else [optimizer]
+        device = next((p.device for p in model.parameters()), _CPU) if isinstance(model, nn.Module) else _CPU
+        self.lag = lag if lag != "auto" else _CUDA_LAG if device.type == "cuda" else 0
+        check_options(
+            model=model,
+            optimizers=optimizers,
+            ways={"loss_fn": loss_fn, "forward": forward, "train_step": train_step},
+            counts={
+                "accumulation_steps": accumulation_steps,
+                "num_validation_batches": num_validation_batches,
+                "lag": self.lag,
+            },
+            max_grad_norm=max_grad_norm,
+            scaler=scaler,
+            snapshot=snapshot,
+        )
+        self.model = model
+        self.snapshot_place: str | None = None
+        self._device = device
+        self._optimizers = optimizers
+        self._loss_fn, self._forward, self._train_step = loss_fn, forward, train_step
+        self._has_form = forward is None and train_step is None
+        self._batches = Batches(batches, single_allowed=self._has_form)
+        self._validation = None if validation is None else Batches(validation, single_allowed=self._has_form)
+        self._num_validation_batches = num_validation_batches
+        self._validation_batches: list[Any] = []
+        self._update = Update(optimizers, accumulation_steps, max_grad_norm, record_grad_norm, scaler)
+        self._autocast = autocast
+        self._also = list(also)
+        self._snapshot = snapshot
+        roots = (model, loss_fn, forward, train_step)
+        self._modules = [root for root in roots if isinstance(root, nn.Module)]
+        self._state: TorchSnapshot | None = None
+        self._claimed: set[int] = set()
+        self._shield = InterruptShield()
+        self._step: Callable[[float], StepReturn] = _not_entered
+        check_setup(self._modules, optimizers)
+
+    def __call__(self, lr: float, /) -> StepReturn:
+        return self._step(lr)
+
+    def __enter__(self) -> TorchStep:
+        check_grad_mode()
+        check_setup(self._modules, self._optimizers)
+        self._claim()
+        self._shield.raise_()
+        try:
+            self._state = TorchSnapshot(self._roots(), device=self._device, place=self._snapshot)
+            self._prepare(self._state)
+        except BaseException:
+            self._leave()
+            self._shield.lower()
+            raise
+        return self
+
+    @shielded
+    def __exit__(self, *exc_info: object) -> None:
+        try:
+            self._leave()
+        finally:
+            self._shield.lower()
+
+    def reseed(self, seed: int) -> None:
+        """Draw other batches and other noise from here on; leaving the step undoes it.
+
+        Raises
+        ------
+        RuntimeError
+            If the step has not been entered.
+        ValueError
+            If the batches can be read once only.
+        """
+        if self._state is None:
+            raise RuntimeError("need an entered train step to reseed, got one whose state is not saved")
+        reseed_all(seed, self._state.generators)
+        self._batches.reseed(seed)
+
+    @shielded
+    def _leave(self) -> None:
+        """Let go of everything and put the state back, each whatever becomes of the other."""
+        state, self._state = self._state, None
+        self._step = _not_entered
+        try:
+            self._batches.end()
+        finally:
+            try:
+                if state is not None:
+                    state.restore()
+            finally:
+                with _in_use_lock:
+                    _in_use.difference_update(self._claimed)
+
+    def _claim(self) -> None:
+        """Take the model for this run, or say that another run has it."""
+        claimed = {id(module) for root in self._modules for module in root.modules()}
+        with _in_use_lock:
+            if claimed & _in_use:
+                raise RuntimeError(
+                    f"need a model that no other run is training, got a {type(self.model).__name__} in use; "
+                    "stop that run first, or train a copy: copy.deepcopy(model), with an optimizer of its own"
+                )
+            _in_use.update(claimed)
+        self._claimed = claimed
+
+    def _roots(self) -> Iterable[tuple[str, object]]:
+        yield "model", self.model
+        for module in self._modules[1:]:
+            yield "loss", module
+        for index, optimizer in enumerate(self._optimizers):
+            yield "optimizer" if len(self._optimizers) == 1 else f"optimizer[{index}]", optimizer
+        if self._update.scaler is not None:
+            yield "scaler", self._update.scaler
+        for index, extra in enumerate(self._also):
+            yield f"also[{index}]", extra
+        yield from generator_holders(self._batches.source)
+
+    def _prepare(self, state: TorchSnapshot) -> None:
+        """Make ready to train, once all is saved: gradients, modes, the first batch, and the step itself."""
+        self.snapshot_place = state.place
+        if self._device.type != "cpu":
+            _log.info("training state of %.2f GB kept on the %s", state.num_bytes / 1e9, state.place)
+        state.set_grads_aside()
+        if not self.model.training:
+            self.model.train()
+        for optimizer in self._optimizers:
+            switch = getattr(optimizer, "train", None)
+            if callable(switch):  # schedule-free optimizers
+                switch()
+        batch = self._batches.start()
+        if self._has_form:
+            check_batch(batch, has_loss_fn=self._loss_fn is not None)
+        move = is_elsewhere(batch, self._device)
+        read = make_reader(self.lag, self._device)
+        set_lr = LearningRates(self._optimizers).set
+        if self._train_step is not None:
+            own = moved(self._train_step, self._device) if move else self._train_step
+            self._step = own_step(set_lr, own, self._batches, read if self.lag else None)
+            return
+        compute = make_compute(self.model, self._loss_fn, self._forward)
+        if move:
+            compute = moved(compute, self._device)
+        if self._autocast is not None:
+            compute = autocasting(compute, self._device, self._autocast)
+        measure = self._make_validation(compute)
+        steady = whole_step(set_lr, self._update.build(compute, self._batches), measure, read)
+        first = whole_step(set_lr, self._update.build(checked(compute), self._batches), measure, read)
+
+        def take_first(lr: float) -> StepReturn:
+            output = first(lr)
+            self._step = steady
+            return output
+
+        self._step = take_first
+
+    def _make_validation(self, compute: Compute) -> Callable[[], Tensor] | None:
+        if self._validation is None:
+            return None
+        if not self._validation_batches:
+            self._validation_batches = self._validation.take(self._num_validation_batches)
+        return make_validation(self.model, self._optimizers, compute, self._validation_batches)
+
+
+def _not_entered(lr: float) -> StepReturn:
+    raise RuntimeError("need an entered train step, got one whose state is not saved; use it in a with block, or a run")

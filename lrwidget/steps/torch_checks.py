@@ -1,0 +1,175 @@
+"""What a PyTorch train step refuses, before anything is trained: wanted, got, remedy."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from lrwidget.steps.torch_batches import describe
+
+_FORWARD_HINT = "or pass forward=function(batch) -> loss"
+
+
+def check_setup(modules: Sequence[nn.Module], optimizers: Sequence[Any]) -> None:
+    """Whether these optimizers can train these modules.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to train, or the optimizers hold other parameters than the modules', or no learning rate.
+    RuntimeError
+        If gradients are off for good (inference mode).
+    """
+    own = {id(p) for module in modules for p in module.parameters()}
+    held = [p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
+    if not held:
+        raise ValueError(
+            "need an optimizer with parameters, got one whose groups are empty; build it from model.parameters()"
+        )
+    num_foreign = sum(id(p) not in own for p in held)
+    if num_foreign:
+        raise ValueError(
+            f"need an optimizer over the model's own parameters, got {num_foreign} of {len(held)} that belong to "
+            "something else; build it from model.parameters(), or pass nn.ModuleList([...]) of all that is trained"
+        )
+    if not any(p.requires_grad for p in held):
+        raise ValueError(
+            f"need at least one parameter to train, got {len(held)} frozen ones (requires_grad=False); "
+            "unfreeze some: model.requires_grad_(True)"
+        )
+    if any(p.is_inference() for p in held if not is_lazy(p)):
+        raise RuntimeError(
+            "need parameters that can have gradients, got some made under torch.inference_mode(); "
+            "build or load the model outside of it"
+        )
+    _check_rates(optimizers)
+
+
+def _check_rates(optimizers: Iterable[Any]) -> None:
+    for optimizer in optimizers:
+        name = type(optimizer).__name__
+        for index, group in enumerate(optimizer.param_groups):
+            lr = group.get("lr")
+            if not isinstance(lr, Tensor | float | int) or {"d", "growth_rate"} <= group.keys():
+                got = f"{name}, which finds its own" if "d" in group else f"{name} with lr={lr!r} in group {index}"
+                raise ValueError(
+                    f"need an optimizer with a learning rate to test, got {got}; such an optimizer needs no range "
+                    "test: use one with a numeric lr, e.g. torch.optim.AdamW(model.parameters(), lr=1e-3)"
+                )
+
+
+def check_grad_mode() -> None:
+    """Whether gradients can be had here.
+
+    Raises
+    ------
+    RuntimeError
+        Under ``torch.inference_mode`` or ``torch.no_grad``.
+    """
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError("need gradients, got torch.inference_mode(); run the range test outside of it")
+    if not torch.is_grad_enabled():
+        raise RuntimeError("need gradients, got torch.no_grad(); run the range test outside of it")
+
+
+def check_batch(batch: object, *, has_loss_fn: bool) -> None:
+    """Whether a batch has the form that the loss is computed from.
+
+    Raises
+    ------
+    ValueError
+        If it has not; the message shows the form.
+    """
+    if has_loss_fn:
+        if not isinstance(batch, tuple | list) or len(batch) < 2:
+            raise ValueError(
+                f"need batches (inputs, targets) for loss_fn(model(inputs), targets), got {describe(batch)}; "
+                f"let the loader yield pairs, {_FORWARD_HINT}"
+            )
+    elif not isinstance(batch, Mapping):
+        raise ValueError(
+            f"need dict batches for model(**batch).loss where loss_fn is None, got {describe(batch)}; "
+            f"pass a loss_fn, {_FORWARD_HINT}"
+        )
+
+
+def check_loss(loss: object) -> Tensor:
+    """Whether this can be trained on: a real tensor of one element with a gradient.
+
+    Raises
+    ------
+    TypeError
+        If it is no real tensor of one element.
+    ValueError
+        If no gradient leads from it to the parameters.
+    """
+    if not isinstance(loss, Tensor):
+        raise TypeError(
+            f"need a tensor as the loss, got {describe(loss)}; return the loss itself, without .item() or float()"
+        )
+    if loss.numel() != 1:
+        raise TypeError(f"need a loss of one element, got {describe(loss)}; take its mean, e.g. reduction='mean'")
+    if not loss.dtype.is_floating_point:
+        raise TypeError(f"need a real loss, got {describe(loss)}; take its real part or magnitude, or cast it to float")
+    if not loss.requires_grad:
+        raise ValueError(
+            f"need a loss with a gradient, got {describe(loss)} without one; compute it from the model's output "
+            "with no detach(), no no_grad() and no numpy in between"
+        )
+    return loss
+
+
+def needs_closure(optimizer: Any) -> bool:
+    """Whether ``optimizer.step`` must be given a closure, as LBFGS's."""
+    parameters: Iterator[Any] = iter(inspect.signature(optimizer.step).parameters.values())
+    return any(p.name == "closure" and p.default is p.empty for p in parameters)
+
+
+def check_options(
+    *,
+    model: object,
+    optimizers: Sequence[Any],
+    ways: Mapping[str, object],
+    counts: Mapping[str, object],
+    max_grad_norm: float | None,
+    scaler: object,
+    snapshot: str,
+) -> None:
+    """Whether the arguments of a train step fit together.
+
+    Raises
+    ------
+    TypeError
+        If one has the wrong type, or some exclude each other.
+    ValueError
+        If a number lies outside its range.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"need a torch.nn.Module as the model, got {describe(model)}; wrap several in nn.ModuleList")
+    for optimizer in optimizers:
+        if not hasattr(optimizer, "param_groups") or not hasattr(optimizer, "step"):
+            raise TypeError(f"need a torch optimizer, or a list of them, got {describe(optimizer)}")
+    given = [name for name, value in ways.items() if value is not None]
+    if len(given) > 1:
+        raise TypeError(f"need one way to the loss, got {' and '.join(given)}; pass one of {', '.join(ways)}")
+    for name, least in (("accumulation_steps", 1), ("num_validation_batches", 1), ("lag", 0)):
+        count = counts[name]
+        if isinstance(count, bool) or not isinstance(count, int):
+            raise TypeError(f"need a whole number {name}, got {name}={count!r}; pass an int")
+        if count < least:
+            raise ValueError(f"need {name} >= {least}, got {name}={count}")
+    if max_grad_norm is not None and not max_grad_norm > 0:
+        raise ValueError(f"need max_grad_norm > 0, got max_grad_norm={max_grad_norm}; None does not clip")
+    if snapshot not in ("auto", "device", "host"):
+        raise ValueError(f'need snapshot "auto", "device" or "host", got snapshot={snapshot!r}')
+    closures = [type(optimizer).__name__ for optimizer in optimizers if needs_closure(optimizer)]
+    if closures and (scaler is not None or len(optimizers) > 1) and ways.get("train_step") is None:
+        raise TypeError(
+            f"need an optimizer that steps without a closure beside a scaler or other optimizers, got {closures[0]}; "
+            "pass train_step=function(batch) -> loss that does the whole step"
+        )

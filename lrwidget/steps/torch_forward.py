@@ -1,0 +1,119 @@
+"""From a batch to its loss: the forms that batches and models come in, told apart once and not at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from lrwidget.steps.torch_batches import describe, to_device
+from lrwidget.steps.torch_checks import check_loss
+
+Compute: TypeAlias = Callable[[Any], Tensor]
+"""From a batch to its loss."""
+
+LossFn: TypeAlias = Callable[[Any, Any], Tensor]
+
+
+def make_compute(model: nn.Module, loss_fn: LossFn | None, forward: Callable[[Any], Any] | None) -> Compute:
+    """The function that computes a batch's loss.
+
+    Parameters
+    ----------
+    model
+        What is trained.
+    loss_fn
+        ``loss_fn(model(inputs), targets)``; None where the model computes its own loss.
+    forward
+        The user's own ``forward(batch) -> loss``; it takes the place of both.
+    """
+    if forward is not None:
+        return lambda batch: take_loss(forward(batch))
+    if loss_fn is None:
+        return lambda batch: take_loss(model(**batch))
+    return _pairs(model, loss_fn)
+
+
+def _pairs(model: nn.Module, loss_fn: LossFn) -> Compute:
+    """For batches of inputs and targets, the targets last."""
+
+    def compute(batch: Any) -> Tensor:
+        if len(batch) == 2:
+            inputs, targets = batch
+            if isinstance(inputs, Tensor):
+                return loss_fn(model(inputs), targets)
+        else:
+            *inputs, targets = batch
+        if isinstance(inputs, Mapping):
+            return loss_fn(model(**inputs), targets)
+        if isinstance(inputs, tuple | list):
+            return loss_fn(model(*inputs), targets)
+        return loss_fn(model(inputs), targets)
+
+    return compute
+
+
+def take_loss(output: Any) -> Any:
+    """The loss in what a model or a training step returned: the tensor itself, or its ``loss``."""
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, Mapping) and "loss" in output:
+        return output["loss"]
+    return getattr(output, "loss", output)
+
+
+def moved(compute: Callable[[Any], Any], device: torch.device) -> Callable[[Any], Any]:
+    """The same, for batches that must be brought to the model's device first."""
+    return lambda batch: compute(to_device(batch, device))
+
+
+def autocasting(compute: Compute, device: torch.device, dtype: torch.dtype) -> Compute:
+    """The same under ``torch.autocast``."""
+
+    def cast(batch: Any) -> Tensor:
+        with torch.autocast(device.type, dtype):
+            return compute(batch)
+
+    return cast
+
+
+def checked(compute: Compute) -> Compute:
+    """The same with a look at what comes out, for the first step; an error says what the batch was."""
+
+    def look(batch: Any) -> Tensor:
+        try:
+            return check_loss(compute(batch))
+        except Exception as error:
+            error.add_note(f"lrwidget: the batch was {describe(batch)}")
+            raise
+
+    return look
+
+
+def make_validation(
+    model: nn.Module, optimizers: Sequence[Any], compute: Compute, batches: Sequence[Any]
+) -> Callable[[], Tensor]:
+    """The function that measures the mean loss of some batches in eval mode, without gradients.
+
+    Every submodule's mode is put back after it, and schedule-free optimizers are switched to the weights that they
+    evaluate with and back.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    switching = [optimizer for optimizer in optimizers if callable(getattr(optimizer, "eval", None))]
+
+    def measure() -> Tensor:
+        for optimizer in switching:
+            optimizer.eval()
+        model.eval()
+        try:
+            with torch.no_grad():
+                return torch.stack([compute(batch).reshape(()) for batch in batches]).mean()
+        finally:
+            for module, mode in modes:
+                module.training = mode
+            for optimizer in switching:
+                optimizer.train()
+
+    return measure

@@ -1,0 +1,263 @@
+"""The pieces a training state is made of, each knowing how to put itself back."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, MutableSequence
+from operator import is_
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+Place: TypeAlias = Literal["device", "host"]
+Path: TypeAlias = tuple[Any, ...]
+"""How the walk came to a piece: the name of a root, then attribute names, keys and indices."""
+
+
+class Part:
+    """One piece of state: where it was found, and how to put it back.
+
+    Parameters
+    ----------
+    path
+        Where it was found.
+    restore
+        Puts it back as it was when the part was made.
+    """
+
+    __slots__ = ("_restore", "path")
+
+    def __init__(self, path: Path, restore: Callable[[], object] | None = None) -> None:
+        self.path = path
+        self._restore = restore
+
+    def restore(self) -> None:
+        """Put the piece back."""
+        if self._restore is not None:
+            self._restore()
+
+    @property
+    def name(self) -> str:
+        """The path in words, such as ``model._modules.0._parameters.weight``."""
+        return ".".join(str(key) if isinstance(key, str | int) else type(key).__name__ for key in self.path)
+
+
+class DictPart(Part):
+    """The entries of a dictionary and their order. Attributes of an object are one, too."""
+
+    __slots__ = ("_keys", "_live", "_values")
+
+    def __init__(self, path: Path, live: dict[Any, Any]) -> None:
+        super().__init__(path)
+        self._live = live
+        self._keys = list(live)
+        self._values = list(live.values())
+
+    def restore(self) -> None:
+        """Write the entries back, if they are others now: what compiled code watches is not touched in vain."""
+        live, keys, values = self._live, self._keys, self._values
+        if len(live) == len(keys) and all(map(is_, live, keys)) and all(map(is_, live.values(), values)):
+            return
+        live.clear()
+        live.update(zip(keys, values, strict=True))
+
+
+class ItemsPart(Part):
+    """The items of a list, deque or set."""
+
+    __slots__ = ("_items", "_live")
+
+    def __init__(self, path: Path, live: MutableSequence[Any] | set[Any]) -> None:
+        super().__init__(path)
+        self._live = live
+        self._items = list(live)
+
+    def restore(self) -> None:
+        """Write the items back, if they are others now."""
+        live, items = self._live, self._items
+        if len(live) == len(items) and all(map(is_, live, items)):
+            return
+        live.clear()
+        add: Callable[[Iterable[Any]], None] = live.update if isinstance(live, set) else live.extend
+        add(items)
+
+
+class ArrayPart(Part):
+    """The contents of a NumPy array."""
+
+    __slots__ = ("_live", "_saved")
+
+    def __init__(self, path: Path, live: np.ndarray[Any, Any]) -> None:
+        super().__init__(path)
+        self._live = live
+        self._saved = live.copy()
+
+    def restore(self) -> None:
+        """Copy the contents back."""
+        if self._live.flags.writeable:
+            self._live[...] = self._saved
+
+
+class ClassPart(Part):
+    """The class of an object or tensor: lazy modules and parameters change theirs when they are first used."""
+
+    __slots__ = ("_class", "_live")
+
+    def __init__(self, path: Path, live: Any) -> None:
+        super().__init__(path)
+        self._live = live
+        self._class = type(live)
+
+    def restore(self) -> None:
+        """Give the object its class back."""
+        if type(self._live) is not self._class:
+            self._live.__class__ = self._class
+
+
+class ExtraState(Part):
+    """What a module returns from its own ``get_extra_state``."""
+
+    __slots__ = ("_module", "_saved")
+
+    def __init__(self, path: Path, module: nn.Module) -> None:
+        super().__init__((*path, "extra_state"))
+        self._module = module
+        self._saved = copy.deepcopy(module.get_extra_state())
+
+    def restore(self) -> None:
+        """Hand it to the module's ``set_extra_state``."""
+        self._module.set_extra_state(self._saved)
+
+
+class Memory(Part):
+    """The contents of one tensor, or of a storage that several tensors share."""
+
+    __slots__ = ("_live", "saved")
+
+    def __init__(self, path: Path, live: Tensor, place: Place) -> None:
+        super().__init__(path)
+        self._live = live
+        self.saved = live.detach().to("cpu", copy=True) if place == "host" else live.detach().clone()
+
+    def restore(self) -> None:
+        """Copy the contents back into the same memory."""
+        self._live.copy_(self.saved)
+
+
+class TensorPart(Part):
+    """What a tensor object has besides its contents: its place in memory, requires_grad, grad, hooks."""
+
+    __slots__ = ("_alias", "_grad", "_hooks", "_is_leaf", "_requires_grad", "tensor")
+
+    def __init__(self, path: Path, tensor: Tensor) -> None:
+        super().__init__(path)
+        self.tensor = tensor
+        self._is_leaf = tensor.is_leaf
+        self._alias = tensor.detach()  # keeps the memory alive, should training point the tensor elsewhere
+        self._requires_grad = tensor.requires_grad
+        self._grad = tensor.grad if self._is_leaf else None
+        self._hooks = [(slot, hooks, dict(hooks)) for slot, hooks in _hooks_of(tensor)]
+
+    def set_grad_aside(self) -> None:
+        """Take the gradient off for the run. The object itself is kept, so it needs no copy."""
+        if self._grad is not None:
+            self.tensor.grad = None
+
+    def restore(self) -> None:
+        """Point the tensor to its own memory again and put its flags, gradient and hooks back."""
+        tensor = self.tensor
+        if tensor.layout is torch.strided and not tensor.is_set_to(self._alias):
+            tensor.data = self._alias
+        if not self._is_leaf:
+            return
+        if not tensor.is_leaf:
+            tensor.detach_()
+        if tensor.requires_grad != self._requires_grad:
+            tensor.requires_grad_(self._requires_grad)
+        if tensor.grad is not self._grad:
+            tensor.grad = self._grad
+        self._restore_hooks()
+
+    def _restore_hooks(self) -> None:
+        saved = {slot: (hooks, entries) for slot, hooks, entries in self._hooks}
+        for slot, hooks in _hooks_of(self.tensor):
+            if slot not in saved:
+                hooks.clear()
+        for hooks, entries in saved.values():
+            if hooks != entries:
+                hooks.clear()
+                hooks.update(entries)
+
+
+def _hooks_of(tensor: Tensor) -> Iterator[tuple[str, dict[int, Any]]]:
+    for slot in ("_backward_hooks", "_post_accumulate_grad_hooks"):
+        hooks = getattr(tensor, slot)
+        if hooks is not None:
+            yield slot, hooks
+
+
+class LazyPart(Part):
+    """A parameter or buffer that has no shape yet: it gets one in the run and loses it again."""
+
+    __slots__ = ("_class", "tensor")
+
+    def __init__(self, path: Path, tensor: Tensor) -> None:
+        super().__init__(path)
+        self.tensor = tensor
+        self._class = type(tensor)
+
+    def restore(self) -> None:
+        """Take shape, contents and gradient away."""
+        if type(self.tensor) is self._class:
+            return
+        self.tensor.grad = None
+        self.tensor.data = torch.empty(0, dtype=self.tensor.dtype, device=self.tensor.device)
+        self.tensor.__class__ = self._class
+
+
+def memory_blocks(tensors: Iterable[tuple[Path, Tensor]]) -> list[tuple[Path, Tensor]]:
+    """The memory behind the tensors, each piece once: what several of them share (ties, views) comes as a whole."""
+    blocks: list[tuple[Path, Tensor]] = []
+    sharing: dict[tuple[torch.device, int], list[tuple[Path, Tensor]]] = {}
+    for path, tensor in tensors:
+        address = _address(tensor)
+        if address:
+            sharing.setdefault((tensor.device, address), []).append((path, tensor))
+        else:
+            blocks.append((path, tensor))
+    for (path, tensor), *others in sharing.values():
+        alone = not others and tensor.is_contiguous()
+        blocks.append((path, tensor.detach() if alone else _whole_storage(tensor)))
+    return blocks
+
+
+def _address(tensor: Tensor) -> int:
+    """Where the memory of a tensor begins; 0 where it has none of its own (sparse, wrappers of other tensors)."""
+    if tensor.layout is not torch.strided:
+        return 0
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (RuntimeError, NotImplementedError):
+        return 0
+
+
+def _whole_storage(tensor: Tensor) -> Tensor:
+    return torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(tensor.untyped_storage())
+
+
+def restore_parts(parts: Iterable[Part]) -> list[tuple[str, Exception]]:
+    """Restore each part, whatever becomes of the others; return names and reasons of those that failed."""
+    failed = []
+    with torch.no_grad():
+        for part in parts:
+            try:
+                part.restore()
+            except Exception as error:  # the others must still be restored
+                failed.append((part.name, error))
+    return failed
+
+
+ITEMS_TYPES = (list, set, deque)

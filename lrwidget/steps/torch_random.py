@@ -1,0 +1,79 @@
+"""Sources of randomness and switches that belong to the process, not to the model: saved, restored, reseeded."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from lrwidget.steps.torch_parts import Part, Path
+
+Generator: TypeAlias = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
+GENERATOR_TYPES = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
+
+
+def generator_part(path: Path, generator: Generator) -> Part:
+    """The state of one generator object."""
+    if isinstance(generator, torch.Generator):
+        state = generator.get_state()
+        return Part(path, lambda: generator.set_state(state))
+    if isinstance(generator, np.random.Generator):
+        bits: Any = generator.bit_generator
+        bits_state = bits.state
+        return Part(path, lambda: setattr(bits, "state", bits_state))
+    if isinstance(generator, np.random.RandomState):
+        legacy_state = generator.get_state()
+        return Part(path, lambda: generator.set_state(legacy_state))
+    if isinstance(generator, random.SystemRandom):
+        return Part(path)  # has no state
+    python_state = generator.getstate()
+    return Part(path, lambda: generator.setstate(python_state))
+
+
+def process_parts(device: torch.device) -> Iterator[Part]:
+    """The random states and the switches of the whole process: Python, NumPy, torch on every device in use."""
+    python_state, torch_state = random.getstate(), torch.get_rng_state()
+    numpy_state = np.random.get_state()  # noqa: NPY002 - the global source is what user code draws from
+    yield Part(("Python RNG",), lambda: random.setstate(python_state))
+    yield Part(("NumPy RNG",), lambda: np.random.set_state(numpy_state))  # noqa: NPY002
+    yield Part(("torch CPU RNG",), lambda: torch.set_rng_state(torch_state))
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        cuda_states = torch.cuda.get_rng_state_all()
+        yield Part(("torch CUDA RNG",), lambda: torch.cuda.set_rng_state_all(cuda_states))
+    if device.type == "mps":
+        mps_state = torch.mps.get_rng_state()
+        yield Part(("torch MPS RNG",), lambda: torch.mps.set_rng_state(mps_state))
+    dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
+    yield Part(("default dtype",), lambda: torch.set_default_dtype(dtype))
+    for kind in {"cpu", device.type}:
+        yield _autocast_part(kind)
+    yield Part(("grad mode",), lambda: torch.set_grad_enabled(grad))
+
+
+def _autocast_part(kind: str) -> Part:
+    enabled, dtype = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
+
+    def restore() -> None:
+        torch.set_autocast_enabled(kind, enabled)
+        torch.set_autocast_dtype(kind, dtype)
+        torch.clear_autocast_cache()  # it may hold casts of weights that are no more
+
+    return Part((f"autocast on {kind}",), restore)
+
+
+def reseed_all(seed: int, generators: Iterable[Generator]) -> None:
+    """Start every global source, and the given generators, from a seed."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    torch.manual_seed(seed)  # every device
+    for generator in generators:
+        if isinstance(generator, torch.Generator):
+            generator.manual_seed(seed)
+        elif isinstance(generator, np.random.Generator):
+            bits: Any = generator.bit_generator
+            bits.state = type(bits)(seed).state
+        else:
+            generator.seed(seed % 2**32)

@@ -1,0 +1,200 @@
+"""The state of a PyTorch training, saved once and put back bit for bit.
+
+A snapshot walks from a few roots (model, optimizers, scaler, ...) through every attribute that training may change:
+tensors, containers, submodules, schedulers, generators. Each piece of memory is cloned once, however many names it
+has, and is copied back *into the same memory*: parameter objects, data pointers, ties and views stay what they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from lrwidget.steps.torch_parts import (
+    ITEMS_TYPES,
+    ArrayPart,
+    ClassPart,
+    DictPart,
+    ExtraState,
+    ItemsPart,
+    LazyPart,
+    Memory,
+    Part,
+    Path,
+    Place,
+    TensorPart,
+    memory_blocks,
+    restore_parts,
+)
+from lrwidget.steps.torch_random import GENERATOR_TYPES, Generator, generator_part, process_parts
+
+# Most of what a walk meets, told by its exact type: it cannot change, or is no state.
+_CONSTANTS = (int, float, str, bool, type(None), bytes, complex, type, torch.dtype, torch.device)
+_OPAQUE_TYPES = frozenset((*_CONSTANTS, FunctionType, BuiltinFunctionType, MethodType))
+_STATEFUL_TYPES = (nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler, torch.amp.GradScaler)
+
+
+_OOM_REMEDY = 'keep it in host memory with TorchStep(..., snapshot="host")'
+_ROOM_FACTOR = 4  # training needs room too: gradients, the moments of a fresh optimizer, activations
+
+
+class RestoreError(RuntimeError):
+    """Some part of the training state could not be put back; the message names it. All the rest was."""
+
+
+class TorchSnapshot:
+    """A copy of everything reachable from the roots that training changes, and of the process's random states.
+
+    Parameters
+    ----------
+    roots
+        Name and object of each: modules, optimizers, schedulers, scalers, generators, anything with attributes.
+        Of objects found inside them only these kinds are followed, and containers, tensors and arrays.
+    device
+        Where the model lives: its random state and autocast switches are saved besides the CPU's.
+    place
+        Where the copies of tensors live: on each tensor's own ``"device"``, in ``"host"`` memory, or ``"auto"``.
+
+    Raises
+    ------
+    TypeError
+        If a root has no attributes that could be saved.
+    """
+
+    def __init__(
+        self,
+        roots: Iterable[tuple[str, object]],
+        *,
+        device: torch.device | None = None,
+        place: Place | Literal["auto"] = "auto",
+    ) -> None:
+        self._containers: list[Part] = []
+        self._tensors: list[tuple[Path, Tensor]] = []
+        self._lazy: list[Part] = []
+        self._extras: list[Part] = []
+        self._seen: dict[int, object] = {}  # holds the objects, so that ids stay theirs
+        self.generators: list[Generator] = []
+        self._walk(roots)
+        self._flags = [TensorPart(path, tensor) for path, tensor in self._tensors]
+        device = device or torch.device("cpu")
+        self._process = list(process_parts(device))
+        self._blocks = memory_blocks(self._tensors)
+        self.num_bytes = sum(live.nbytes for _, live in self._blocks)
+        self.place: Place = choose_place(self.num_bytes, free_bytes(device)) if place == "auto" else place
+        self._memory = self._copy(may_move=place == "auto")
+
+    def _copy(self, *, may_move: bool) -> list[Memory]:
+        """Clone every block of memory; a device that turns out to be full gives way to the host, if it may."""
+        try:
+            return [Memory(path, live, self.place) for path, live in self._blocks]
+        except torch.OutOfMemoryError as error:
+            if not may_move or self.place == "host":
+                error.add_note(f"lrwidget: a copy of the state takes {self.num_bytes / 1e9:.2f} GB; {_OOM_REMEDY}")
+                raise
+        self.place = "host"
+        return [Memory(path, live, self.place) for path, live in self._blocks]
+
+    def set_grads_aside(self) -> None:
+        """Take every gradient off for the run; restoring puts the same objects back."""
+        for part in self._flags:
+            part.set_grad_aside()
+
+    def restore(self) -> None:
+        """Put everything back.
+
+        Raises
+        ------
+        RestoreError
+            If parts of it could not be put back; all the others were.
+        """
+        # Containers first: names must point to the tensors that are filled next. Extra state may need all the
+        # rest; the random states come last because what goes before could draw from them.
+        parts = [*self._containers, *self._lazy, *self._memory, *self._flags, *self._extras, *self._process]
+        failed = restore_parts(parts)
+        if failed:
+            details = "; ".join(f"{name} ({type(error).__name__}: {error})" for name, error in failed)
+            raise RestoreError(
+                f"could not restore {details}; all else is as it was: load what is named from a checkpoint "
+                "before training on"
+            ) from failed[0][1]
+
+    def _walk(self, roots: Iterable[tuple[str, object]]) -> None:
+        todo: list[tuple[Path, Any]] = []
+        for name, root in roots:
+            if isinstance(root, (Tensor, dict, tuple, np.ndarray, *ITEMS_TYPES, *GENERATOR_TYPES)):
+                todo.append(((name,), root))
+            elif hasattr(root, "__dict__"):
+                self._object((name,), root, todo)
+            else:
+                raise TypeError(
+                    f"need objects with attributes to save, got {name}={root!r}; pass the object that changes"
+                )
+        while todo:
+            path, value = todo.pop()
+            if type(value) not in _OPAQUE_TYPES and id(value) not in self._seen:
+                self._visit(path, value, todo)
+
+    def _visit(self, path: Path, value: Any, todo: list[tuple[Path, Any]]) -> None:
+        """File one object under what restores it, and put what it holds on the list."""
+        if isinstance(value, Tensor):
+            if is_lazy(value):
+                self._lazy.append(LazyPart(path, value))
+            else:
+                self._tensors.append((path, value))
+        elif isinstance(value, dict):
+            self._containers.append(DictPart(path, value))
+            todo.extend(((*path, key), item) for key, item in value.items())
+        elif isinstance(value, ITEMS_TYPES):
+            self._containers.append(ItemsPart(path, value))
+            todo.extend(((*path, index), item) for index, item in enumerate(value))
+        elif isinstance(value, tuple):
+            todo.extend(((*path, index), item) for index, item in enumerate(value))
+        elif isinstance(value, _STATEFUL_TYPES):
+            self._object(path, value, todo)
+        elif isinstance(value, np.ndarray):
+            self._containers.append(ArrayPart(path, value))
+        elif isinstance(value, GENERATOR_TYPES):
+            self._containers.append(generator_part(path, value))
+            self.generators.append(value)
+        self._seen[id(value)] = value
+
+    def _object(self, path: Path, value: Any, todo: list[tuple[Path, Any]]) -> None:
+        if id(value) in self._seen:
+            return
+        self._seen[id(value)] = value
+        self._containers.append(ClassPart(path, value))
+        todo.append((path, vars(value)))
+        kind = type(value)
+        if (
+            isinstance(value, nn.Module)
+            and kind.get_extra_state is not nn.Module.get_extra_state
+            and kind.set_extra_state is not nn.Module.set_extra_state
+        ):
+            self._extras.append(ExtraState(path, value))
+
+
+def choose_place(num_bytes: int, free: int | None) -> Place:
+    """Where a copy of this size should live: on the device where it takes at most a quarter of what is free there.
+
+    Parameters
+    ----------
+    num_bytes
+        Size of the copy.
+    free
+        Bytes to be had on the device; None where device and host are the same.
+    """
+    return "device" if free is None or num_bytes * _ROOM_FACTOR <= free else "host"
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """What an allocation on the device may still take; None for devices that share the host's memory."""
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
