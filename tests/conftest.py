@@ -1,0 +1,23 @@
+"""What all tests share: fixed seeds, no screen, and an order in which the quick ones come first."""
+
+import os
+import random
+
+import numpy as np
+import pytest
+
+os.environ["MPLBACKEND"] = "Agg"
+
+_LAST = ("tests/test_notebooks.py", "tests/test_kernel_messages.py", "tests/browser/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Kernels after plain Python, browsers last: what breaks easily and is cheap to see is seen first."""
+    items.sort(key=lambda item: next((i for i, path in enumerate(_LAST, 1) if item.nodeid.startswith(path)), 0))
+
+
+@pytest.fixture(autouse=True)
+def _seeds() -> None:
+    """Every test draws the same numbers, whatever ran before it."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - the tests check that the legacy generator is restored
