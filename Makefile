@@ -25,7 +25,7 @@ help:
 	@echo "make clean     remove what the other targets have written, .venv excepted"
 
 lab: $(VENV)/.lab
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m jupyterlab $(AS_ROOT) $(LAB_ARGS) $(QUICKSTART)
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m jupyterlab --LabApp.default_url=/lab/tree/$(QUICKSTART) $(AS_ROOT) $(LAB_ARGS)
 
 # One thread for the numerical libraries: the tests share the machine with a browser and servers.
 test: $(VENV)/.dev $(VENV)/.chromium

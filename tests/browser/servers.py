@@ -57,7 +57,7 @@ def serve(app: str, scratch: Path) -> Iterator[Server]:
         )
         try:
             server = Server(f"http://127.0.0.1:{port}", root)
-            _wait_until_it_answers(process, server.url + ("/" if app == "voila" else "/api/status"), log)
+            wait_until_it_answers(process, server.url + ("/" if app == "voila" else "/api/status"), log)
             yield server
         finally:
             process.terminate()  # the server shuts its kernels down
@@ -101,7 +101,8 @@ def _command(app: str, port: int, root: Path) -> list[str]:
     ]
 
 
-def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Wait until the server that the process runs answers; if it does not, say what it has logged."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
