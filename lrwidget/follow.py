@@ -117,7 +117,7 @@ class FollowedRangeTest(Iterator[StepRecord]):
         while not self._ready:
             if self.stop_reason is not None:
                 raise StopIteration
-            if not self._look():
+            if not self.poll():
                 self._stopped.wait(self._poll_seconds)
         return self._ready.popleft()
 
@@ -131,8 +131,16 @@ class FollowedRangeTest(Iterator[StepRecord]):
         """Stop watching."""
         self.stop()
 
-    def _look(self) -> bool:
-        """Read what is new; whether anything was."""
+    def poll(self) -> bool:
+        """Read what is new, without waiting; whether anything was.
+
+        Raises
+        ------
+        ValueError
+            If the file is no log.
+        """
+        if self.stop_reason is not None:
+            return False
         try:
             with self._path.open("rb") as file:
                 if file.read(len(self._head)) != self._head:

@@ -268,6 +268,10 @@ class RangeTestResult:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # From its parts: arrays that have been pickled by themselves come back writable.
+        return type(self), tuple(getattr(self, name) for name in self.__dataclass_fields__)
+
     def __repr__(self) -> str:
         return f"<RangeTestResult: {len(self)} steps, {self.stop_reason}>"
 

@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 import pytest
 
-from lrwidget import LearningRateFinder, RangeTestResult, StepRecord, StopReason
+from lrwidget import LearningRateFinder, RangeTestResult, StepRecord, StopReason, lock
 from lrwidget.follow import WriterState, follow
 from lrwidget.log import LogWriter
 from lrwidget.result import Recording
@@ -143,6 +143,7 @@ def test_lines_cut_anywhere_are_put_together(tmp_path):
     job = follow(path, poll_seconds=1e-4)
     records, thread = collect(job)
     with path.open("ab", buffering=0) as file:
+        lock.take(file)
         for at in range(len(whole)):
             file.write(whole[at : at + 1])
     thread.join(20)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 
 import nbformat
 import pytest
+import tqdm.auto
 from nbclient import NotebookClient
 
 from lrwidget import LearningRateFinder
@@ -21,7 +23,7 @@ def last_state(text):
 
 def test_the_bar_counts_the_steps_and_shows_rate_and_loss(capsys, monkeypatch):
     """On a terminal one line shows step, learning rate and loss."""
-    monkeypatch.setenv("TQDM_MININTERVAL", "0")
+    monkeypatch.setattr("tqdm.auto.tqdm", partial(tqdm.auto.tqdm, mininterval=0))
     FINDER.range_test(lambda lr: lr * 2, progress=True)
     out, err = capsys.readouterr()
     assert out == ""

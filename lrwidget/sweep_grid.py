@@ -1,0 +1,59 @@
+"""The points of a sweep: checked before anything is trained."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
+from typing import Any, TypeAlias
+
+_RESERVED = ("run", "step", "lr", "loss", "smoothed_loss", "grad_norm", "suggested_lr", "best_loss", "num_steps",
+             "stop_reason", "error")  # fmt: skip
+
+Grid: TypeAlias = Mapping[str, Iterable[Any]] | Iterable[Mapping[str, Any]]
+
+
+def points_of(grid: Grid) -> list[dict[str, Any]]:
+    """The points of a grid, in order: the last name varies fastest.
+
+    Raises
+    ------
+    TypeError
+        If it is neither values by name nor a list of settings.
+    ValueError
+        If there is no point in it, or a name is one that the tables need.
+    """
+    if isinstance(grid, Mapping):
+        for name, values in grid.items():
+            if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+                raise TypeError(f"need a list of values for each name of the grid, got {name}={values!r}")
+        points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())] if grid else []
+    else:
+        points = [dict(point) for point in grid]
+    if not points:
+        raise ValueError(f"need a grid with at least one point, got {grid!r}")
+    taken = [name for point in points for name in point if name in _RESERVED]
+    if taken:
+        raise ValueError(f"need other names in the grid than the columns of the tables, got {taken[0]!r}; rename it")
+    return points
+
+
+def check_points(make_train_step: Callable[..., object], points: Sequence[Mapping[str, Any]]) -> None:
+    """Whether each point is something that the function can be called with.
+
+    Raises
+    ------
+    TypeError
+        If one is not.
+    """
+    if not callable(make_train_step):
+        raise TypeError(f"need a function that makes a train step, got make_train_step={make_train_step!r}")
+    try:
+        signature = inspect.signature(make_train_step)
+    except ValueError:
+        return  # a builtin: it will say so itself
+    for point in points:
+        try:
+            signature.bind(**point)
+        except TypeError as error:
+            raise TypeError(f"need settings that make_train_step{signature} takes, got {point}: {error}") from None

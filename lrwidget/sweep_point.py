@@ -1,0 +1,133 @@
+"""One range test of a sweep in its worker, and the folder through which worker and sweep see each other.
+
+The sweep makes the folder with a mark in it; each range test writes its log there. A worker that finds the mark gone
+ends after its step, so a stop arrives wherever the folder does, on any executor. A worker that does not see the folder
+sends its finished result and no more.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from datetime import datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from lrwidget.finder import LearningRateFinder
+from lrwidget.follow import FollowedRangeTest, follow
+from lrwidget.log import LogWriter
+from lrwidget.result import RangeTestResult
+from lrwidget.steps import TrainStep
+from lrwidget.sweep_result import SweepRun
+
+_MARK = "running"
+
+_one_at_a_time = threading.Lock()  # the random states belong to the process: two runs in it would mix theirs
+
+
+class Outcome(NamedTuple):
+    """What a worker sends back; the fields are those of `SweepRun`."""
+
+    result: RangeTestResult | None
+    error: str | None
+    details: str
+
+
+def run_point(
+    make_train_step: Callable[..., TrainStep],
+    settings: Mapping[str, Any],
+    finder: LearningRateFinder,
+    index: int,
+    folder: str,
+) -> Outcome:
+    """Make the train step of one point and run its range test. What goes wrong with it is part of the outcome.
+
+    Parameters
+    ----------
+    make_train_step, settings, finder
+        As for `lrwidget.sweep`.
+    index
+        Which point; the name of its log begins with it.
+    folder
+        Where the logs go, if it exists on this machine.
+    """
+    with _one_at_a_time, ExitStack() as stack:
+        mark = Path(folder, _MARK)
+        is_shared = mark.parent.is_dir()
+        if is_shared and not mark.exists():
+            return Outcome(None, "stopped", "")
+        run = None
+        try:
+            run = finder.steps(make_train_step(**settings))
+            if is_shared:
+                # Each attempt has a log of its own: a worker that was given up may not be dead.
+                name = f"{index:04d}-{uuid4().hex[:8]}.jsonl"
+                write = stack.enter_context(LogWriter(mark.with_name(name), run.recording)).write
+            for record in run:
+                if is_shared:
+                    write(record)
+                    if not mark.exists():
+                        run.stop()
+                        return Outcome(run.result, "stopped", "")
+        except Exception as error:
+            details = "".join(traceback.format_exception(error))
+            return Outcome(None if run is None else run.result, f"{type(error).__name__}: {error}", details)
+        return Outcome(run.result, None, "")
+
+
+class SweepFolder:
+    """The folder of one sweep, as the sweep sees it. Any thread may ask.
+
+    Parameters
+    ----------
+    parent
+        Where to make it; it stays. By default it is temporary.
+    """
+
+    def __init__(self, parent: str | PathLike[str] | None = None) -> None:
+        self._temporary = None
+        if parent is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="lrwidget-", ignore_cleanup_errors=True)
+            parent = self._temporary.name
+        self.path = Path(parent).absolute() / f"sweep-{datetime.now():%Y%m%d-%H%M%S}-{uuid4().hex[:4]}"
+        self.path.mkdir(parents=True)
+        (self.path / _MARK).touch()
+        self._logs: dict[Path, FollowedRangeTest] = {}
+        self._lock = threading.Lock()
+
+    def ask_to_stop(self) -> None:
+        """Let the workers end after their steps."""
+        (self.path / _MARK).unlink(missing_ok=True)
+
+    def fill_in(self, run: SweepRun) -> SweepRun:
+        """The run with as much of its curve as its newest log holds."""
+        with self._lock:
+            path = self._newest(run.index)
+            if path is None:
+                return run
+            log = self._logs.setdefault(path, follow(path))
+            with suppress(ValueError):  # not ours: someone has written into it
+                while log.poll():
+                    pass
+            return replace(run, result=log.result)
+
+    def close(self) -> None:
+        """Remove it, if it is temporary."""
+        self.ask_to_stop()
+        with self._lock:
+            self._logs.clear()
+            if self._temporary is not None:
+                self._temporary.cleanup()
+
+    def _newest(self, index: int) -> Path | None:
+        logs = {}
+        for path in self.path.glob(f"{index:04d}-*.jsonl"):
+            with suppress(FileNotFoundError):
+                logs[path] = path.stat().st_mtime_ns
+        return max(logs, key=lambda path: logs[path], default=None)
