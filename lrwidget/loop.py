@@ -72,15 +72,20 @@ def _steps(train_step: TrainStep, lrs: Iterable[float], watch: DivergenceWatch, 
     try:
         for step, lr in enumerate(lrs):
             try:
-                output = _train(train_step, step, lr)
+                output = train_step(lr)
+                if output is SKIPPED:
+                    output = _train_again(train_step, step, lr)
             except StopIteration:
                 reason = StopReason.DATA_EXHAUSTED
                 break
-            unread.append((step, lr, output))
-            if len(unread) > lag:
-                yield recording.append(*_read(*unread.popleft()))
-                if recording.judge(watch):
-                    return
+            if lag:
+                unread.append((step, lr, output))
+                if len(unread) <= lag:
+                    continue
+                step, lr, output = unread.popleft()
+            yield recording.append(*_read(step, lr, output))
+            if recording.judge(watch):
+                return
     except GeneratorExit:
         raise
     except BaseException:
@@ -93,9 +98,9 @@ def _steps(train_step: TrainStep, lrs: Iterable[float], watch: DivergenceWatch, 
     recording.stop_reason = reason
 
 
-def _train(train_step: TrainStep, step: int, lr: float) -> StepReturn:
-    """One step at this rate; steps that were skipped are taken again."""
-    for _ in range(_MAX_SKIPS):
+def _train_again(train_step: TrainStep, step: int, lr: float) -> StepReturn:
+    """The step at this rate once more, after it was skipped, until it is taken."""
+    for _ in range(_MAX_SKIPS - 1):
         output = train_step(lr)
         if output is not SKIPPED:
             return output
@@ -106,6 +111,8 @@ def _train(train_step: TrainStep, step: int, lr: float) -> StepReturn:
 
 
 def _read(step: int, lr: float, output: StepReturn) -> tuple[int, float, float, float | None]:
+    if type(output) is float:
+        return step, lr, output, None
     if isinstance(output, StepOutput):
         norm = output.grad_norm
         return step, lr, as_float(output.loss, step), None if norm is None else as_float(norm, step)

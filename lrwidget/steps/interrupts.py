@@ -31,6 +31,11 @@ class InterruptShield:
         self._previous: Callable[[int, FrameType | None], Any] | None = None
         self._waiting = False
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an interrupt is being held back."""
+        return self._waiting
+
     def raise_(self) -> None:
         """Begin to hold interrupts back, where Python code handles them at all."""
         if threading.current_thread() is not threading.main_thread():

@@ -13,12 +13,21 @@ from torch import Tensor, nn
 from lrwidget.steps import StepReturn
 from lrwidget.steps.interrupts import InterruptShield, shielded
 from lrwidget.steps.torch_batches import Batches, generator_holders, is_elsewhere
-from lrwidget.steps.torch_checks import check_batch, check_grad_mode, check_options, check_setup
-from lrwidget.steps.torch_forward import Compute, autocasting, checked, make_compute, make_validation, moved
+from lrwidget.steps.torch_checks import check_batch, check_grad_mode, check_options, check_setup, needs_closure
+from lrwidget.steps.torch_forward import (
+    Compute,
+    autocasting,
+    checked,
+    forgetting_casts,
+    make_compute,
+    make_validation,
+    moved,
+)
+from lrwidget.steps.torch_distributed import Ranks, current_rank, join_ranks
 from lrwidget.steps.torch_random import reseed_all
 from lrwidget.steps.torch_readback import make_reader
 from lrwidget.steps.torch_state import TorchSnapshot
-from lrwidget.steps.torch_update import LearningRates, Update, own_step, whole_step
+from lrwidget.steps.torch_update import LearningRates, Update, own_step, plain_step, whole_step
 
 Snapshot: TypeAlias = Literal["auto", "device", "host"]
 
@@ -149,15 +158,18 @@ class TorchStep:
         self._validation = None if validation is None else Batches(validation, single_allowed=self._has_form)
         self._num_validation_batches = num_validation_batches
         self._validation_batches: list[Any] = []
-        self._update = Update(optimizers, accumulation_steps, max_grad_norm, record_grad_norm, scaler)
+        closure = any(needs_closure(each) for each in optimizers)
+        self._update = Update(optimizers, accumulation_steps, max_grad_norm, record_grad_norm, scaler, closure)
         self._autocast = autocast
         self._also = list(also)
         self._snapshot = snapshot
         roots = (model, loss_fn, forward, train_step)
         self._modules = [root for root in roots if isinstance(root, nn.Module)]
         self._state: TorchSnapshot | None = None
+        self._ranks: Ranks | None = None
         self._claimed: set[int] = set()
         self._shield = InterruptShield()
+        self._move = self._is_pair = self._ambient_autocast = False  # found out from the first batch of a run
         self._step: Callable[[float], StepReturn] = _not_entered
         check_setup(self._modules, optimizers)
 
@@ -170,20 +182,23 @@ class TorchStep:
         self._claim()
         self._shield.raise_()
         try:
+            self._ranks = join_ranks()
             self._state = TorchSnapshot(self._roots(), device=self._device, place=self._snapshot)
             self._prepare(self._state)
-        except BaseException:
-            self._leave()
-            self._shield.lower()
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
             raise
         return self
 
     @shielded
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             self._leave()
         finally:
-            self._shield.lower()
+            try:
+                self._part(error)
+            finally:
+                self._shield.lower()
 
     def reseed(self, seed: int) -> None:
         """Draw other batches and other noise from here on; leaving the step undoes it.
@@ -199,6 +214,7 @@ class TorchStep:
             raise RuntimeError("need an entered train step to reseed, got one whose state is not saved")
         reseed_all(seed, self._state.generators)
         self._batches.reseed(seed)
+        self._begin()
 
     @shielded
     def _leave(self) -> None:
@@ -214,6 +230,12 @@ class TorchStep:
             finally:
                 with _in_use_lock:
                     _in_use.difference_update(self._claimed)
+
+    def _part(self, error: BaseException | None) -> None:
+        """Leave the other ranks, where there are any."""
+        ranks, self._ranks = self._ranks, None
+        if ranks is not None:
+            ranks.leave(error, lambda: self._shield.is_waiting)
 
     def _claim(self) -> None:
         """Take the model for this run, or say that another run has it."""
@@ -244,6 +266,7 @@ class TorchStep:
         self.snapshot_place = state.place
         if self._device.type != "cpu":
             _log.info("training state of %.2f GB kept on the %s", state.num_bytes / 1e9, state.place)
+        self._ambient_autocast = torch.is_autocast_enabled(self._device.type)
         state.set_grads_aside()
         if not self.model.training:
             self.model.train()
@@ -254,21 +277,26 @@ class TorchStep:
         batch = self._batches.start()
         if self._has_form:
             check_batch(batch, has_loss_fn=self._loss_fn is not None)
-        move = is_elsewhere(batch, self._device)
+        self._move = is_elsewhere(batch, self._device)
+        self._is_pair = isinstance(batch, tuple | list) and len(batch) == 2 and isinstance(batch[0], Tensor)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make the step function for the batches as they stand now."""
+        batches = self._batches.stream
         read = make_reader(self.lag, self._device)
         set_lr = LearningRates(self._optimizers).set
         if self._train_step is not None:
-            own = moved(self._train_step, self._device) if move else self._train_step
-            self._step = own_step(set_lr, own, self._batches, read if self.lag else None)
+            own = moved(self._train_step, self._device) if self._move else self._train_step
+            self._step = own_step(set_lr, own, batches, read if self.lag else None)
             return
-        compute = make_compute(self.model, self._loss_fn, self._forward)
-        if move:
-            compute = moved(compute, self._device)
-        if self._autocast is not None:
-            compute = autocasting(compute, self._device, self._autocast)
+        compute = self._make_compute()
         measure = self._make_validation(compute)
-        steady = whole_step(set_lr, self._update.build(compute, self._batches), measure, read)
-        first = whole_step(set_lr, self._update.build(checked(compute), self._batches), measure, read)
+        first = whole_step(set_lr, self._update.build(checked(compute), batches), measure, read)
+        if self._loss_fn is not None and self._is_simple and measure is None:
+            steady = plain_step(self._optimizers[0], self.model, self._loss_fn, batches)
+        else:
+            steady = whole_step(set_lr, self._update.build(compute, batches), measure, read)
 
         def take_first(lr: float) -> StepReturn:
             output = first(lr)
@@ -276,6 +304,20 @@ class TorchStep:
             return output
 
         self._step = take_first
+
+    @property
+    def _is_simple(self) -> bool:
+        """Whether the step needs nothing besides forward, backward and update of a pair of tensors."""
+        wrapped = self._move or self._autocast is not None or self._ambient_autocast
+        return self._update.is_plain and self._is_pair and not wrapped and self.lag == 0
+
+    def _make_compute(self) -> Compute:
+        compute = make_compute(self.model, self._loss_fn, self._forward)
+        if self._move:
+            compute = moved(compute, self._device)
+        if self._autocast is not None:
+            compute = autocasting(compute, self._device, self._autocast)
+        return forgetting_casts(compute) if self._ambient_autocast else compute
 
     def _make_validation(self, compute: Compute) -> Callable[[], Tensor] | None:
         if self._validation is None:

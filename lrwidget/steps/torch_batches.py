@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler
 
 from lrwidget.steps.torch_random import GENERATOR_TYPES
+
+_EMPTY = "need at least one batch, got an empty source; check the dataset and drop_last"
 
 
 class Batches:
@@ -43,11 +45,10 @@ class Batches:
         self.one_shot = iter(source) is source if isinstance(source, Iterator) else False
         self._used = False
         self._outer: list[Any] = []
-        self._first: list[Any] = []
-        self._rest: Iterator[Any] = iter(())
+        self._stream: Iterator[Any] = iter(())
 
     def start(self) -> Any:
-        """Begin a run: return the first batch without using it up.
+        """Begin a run: return the first batch; it is still the first that `stream` gives.
 
         Raises
         ------
@@ -64,7 +65,17 @@ class Batches:
             # Persistent workers hang on the loader; a run has its own, and the user's pass is not begun anew.
             self._outer.append(self.source._iterator)
             self.source._iterator = None
-        return self._begin(_cycle(self.source))
+        batches = _cycle(self.source)
+        first = list(islice(batches, 1))
+        if not first:
+            raise ValueError(_EMPTY)
+        self._stream = chain(first, batches)
+        return first[0]
+
+    @property
+    def stream(self) -> Iterator[Any]:
+        """The batches of the run, from where it is."""
+        return self._stream
 
     def reseed(self, seed: int) -> None:
         """Begin again with other batches; the generators have been seeded."""
@@ -77,39 +88,24 @@ class Batches:
         source = self.source
         if isinstance(source, Sequence):
             shuffled = [source[index] for index in rng.permutation(len(source))]
-            self._begin(_cycle(shuffled))
+            self._stream = _cycle(shuffled)
         elif isinstance(source, DataLoader) and isinstance(source.sampler, SequentialSampler):
-            self._begin(islice(_cycle(source), int(rng.integers(len(source))), None))
+            self._stream = islice(_cycle(source), int(rng.integers(len(source))), None)
         else:
-            self._begin(_cycle(source))
-
-    def _begin(self, batches: Iterator[Any]) -> Any:
-        self._rest = batches
-        self._first = list(islice(batches, 1))
-        if not self._first:
-            raise ValueError("need at least one batch, got an empty source; check the dataset and drop_last")
-        return self._first[0]
+            self._stream = _cycle(source)
 
     def take(self, num_batches: int) -> list[Any]:
         """The first batches of the source, at most so many."""
         first = list(islice(self.source, num_batches))
         if not first:
-            raise ValueError("need at least one batch, got an empty source; check the dataset and drop_last")
+            raise ValueError(_EMPTY)
         return first
 
     def end(self) -> None:
         """Let go of the batches: a loader's workers stop, and a pass of the user's that is under way goes on."""
-        self._first, self._rest = [], iter(())
+        self._stream = iter(())
         if self._outer:
             vars(self.source)["_iterator"] = self._outer.pop()
-
-    def __next__(self) -> Any:
-        if self._first:
-            return self._first.pop()
-        return next(self._rest)
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
 
 
 def _cycle(source: Iterable[Any]) -> Iterator[Any]:

@@ -79,6 +79,16 @@ def autocasting(compute: Compute, device: torch.device, dtype: torch.dtype) -> C
     return cast
 
 
+def forgetting_casts(compute: Compute) -> Compute:
+    """The same inside an autocast region of the caller's: it caches casts of weights that training has changed."""
+
+    def fresh(batch: Any) -> Tensor:
+        torch.clear_autocast_cache()
+        return compute(batch)
+
+    return fresh
+
+
 def checked(compute: Compute) -> Compute:
     """The same with a look at what comes out, for the first step; an error says what the batch was."""
 

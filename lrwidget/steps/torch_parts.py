@@ -41,8 +41,9 @@ class Part:
 
     @property
     def name(self) -> str:
-        """The path in words, such as ``model._modules.0._parameters.weight``."""
-        return ".".join(str(key) if isinstance(key, str | int) else type(key).__name__ for key in self.path)
+        """The path in words, such as ``model.0.weight``."""
+        words = (str(key) if isinstance(key, str | int) else type(key).__name__ for key in self.path)
+        return ".".join(word for word in words if word not in ("_modules", "_parameters", "_buffers"))
 
 
 class DictPart(Part):
@@ -101,20 +102,21 @@ class ArrayPart(Part):
             self._live[...] = self._saved
 
 
-class ClassPart(Part):
-    """The class of an object or tensor: lazy modules and parameters change theirs when they are first used."""
+class ObjectPart(DictPart):
+    """The attributes of an object and its class: lazy modules change theirs when they are first used."""
 
-    __slots__ = ("_class", "_live")
+    __slots__ = ("_class", "_object")
 
     def __init__(self, path: Path, live: Any) -> None:
-        super().__init__(path)
-        self._live = live
+        super().__init__(path, vars(live))
+        self._object = live
         self._class = type(live)
 
     def restore(self) -> None:
-        """Give the object its class back."""
-        if type(self._live) is not self._class:
-            self._live.__class__ = self._class
+        """Give the object its attributes and its class back."""
+        super().restore()
+        if type(self._object) is not self._class:
+            self._object.__class__ = self._class
 
 
 class ExtraState(Part):

@@ -7,6 +7,7 @@ has, and is copied back *into the same memory*: parameter objects, data pointers
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Literal
@@ -19,12 +20,12 @@ from torch.nn.parameter import is_lazy
 from lrwidget.steps.torch_parts import (
     ITEMS_TYPES,
     ArrayPart,
-    ClassPart,
     DictPart,
     ExtraState,
     ItemsPart,
     LazyPart,
     Memory,
+    ObjectPart,
     Part,
     Path,
     Place,
@@ -37,6 +38,7 @@ from lrwidget.steps.torch_random import GENERATOR_TYPES, Generator, generator_pa
 # Most of what a walk meets, told by its exact type: it cannot change, or is no state.
 _CONSTANTS = (int, float, str, bool, type(None), bytes, complex, type, torch.dtype, torch.device)
 _OPAQUE_TYPES = frozenset((*_CONSTANTS, FunctionType, BuiltinFunctionType, MethodType))
+_HOLLOW_TYPES = frozenset((dict, OrderedDict, list, set))
 _STATEFUL_TYPES = (nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler, torch.amp.GradScaler)
 
 
@@ -78,6 +80,7 @@ class TorchSnapshot:
         self._tensors: list[tuple[Path, Tensor]] = []
         self._lazy: list[Part] = []
         self._extras: list[Part] = []
+        self._empty: list[Any] = []
         self._seen: dict[int, object] = {}  # holds the objects, so that ids stay theirs
         self.generators: list[Generator] = []
         self._walk(roots)
@@ -115,6 +118,9 @@ class TorchSnapshot:
         """
         # Containers first: names must point to the tensors that are filled next. Extra state may need all the
         # rest; the random states come last because what goes before could draw from them.
+        for container in self._empty:
+            if container:
+                container.clear()
         parts = [*self._containers, *self._lazy, *self._memory, *self._flags, *self._extras, *self._process]
         failed = restore_parts(parts)
         if failed:
@@ -125,36 +131,38 @@ class TorchSnapshot:
             ) from failed[0][1]
 
     def _walk(self, roots: Iterable[tuple[str, object]]) -> None:
-        todo: list[tuple[Path, Any]] = []
         for name, root in roots:
+            todo: list[tuple[Path, Any]] = []
             if isinstance(root, (Tensor, dict, tuple, np.ndarray, *ITEMS_TYPES, *GENERATOR_TYPES)):
                 todo.append(((name,), root))
-            elif hasattr(root, "__dict__"):
-                self._object((name,), root, todo)
-            else:
+            elif not hasattr(root, "__dict__"):
                 raise TypeError(
-                    f"need objects with attributes to save, got {name}={root!r}; pass the object that changes"
+                    f"need objects with attributes to save, got {name}={root!r}; pass what training changes"
                 )
-        while todo:
-            path, value = todo.pop()
-            if type(value) not in _OPAQUE_TYPES and id(value) not in self._seen:
-                self._visit(path, value, todo)
+            elif id(root) not in self._seen:
+                self._seen[id(root)] = root
+                self._object((name,), root, todo)
+            while todo:
+                path, value = todo.pop()
+                if id(value) not in self._seen:
+                    self._seen[id(value)] = value
+                    self._visit(path, value, todo)
 
     def _visit(self, path: Path, value: Any, todo: list[tuple[Path, Any]]) -> None:
         """File one object under what restores it, and put what it holds on the list."""
-        if isinstance(value, Tensor):
+        if isinstance(value, dict):
+            self._containers.append(DictPart(path, value))
+            todo.extend(((*path, key), item) for key, item in value.items() if self._may_change(item))
+        elif isinstance(value, Tensor):
             if is_lazy(value):
                 self._lazy.append(LazyPart(path, value))
             else:
                 self._tensors.append((path, value))
-        elif isinstance(value, dict):
-            self._containers.append(DictPart(path, value))
-            todo.extend(((*path, key), item) for key, item in value.items())
         elif isinstance(value, ITEMS_TYPES):
             self._containers.append(ItemsPart(path, value))
-            todo.extend(((*path, index), item) for index, item in enumerate(value))
+            todo.extend(((*path, index), item) for index, item in enumerate(value) if self._may_change(item))
         elif isinstance(value, tuple):
-            todo.extend(((*path, index), item) for index, item in enumerate(value))
+            todo.extend(((*path, index), item) for index, item in enumerate(value) if self._may_change(item))
         elif isinstance(value, _STATEFUL_TYPES):
             self._object(path, value, todo)
         elif isinstance(value, np.ndarray):
@@ -162,14 +170,20 @@ class TorchSnapshot:
         elif isinstance(value, GENERATOR_TYPES):
             self._containers.append(generator_part(path, value))
             self.generators.append(value)
-        self._seen[id(value)] = value
+
+    def _may_change(self, value: Any) -> bool:
+        """Whether the walk must look at this. Empty containers, the hooks of most modules, are noted here."""
+        kind = type(value)
+        if kind in _OPAQUE_TYPES:
+            return False
+        if kind in _HOLLOW_TYPES and not value:
+            self._empty.append(value)
+            return False
+        return True
 
     def _object(self, path: Path, value: Any, todo: list[tuple[Path, Any]]) -> None:
-        if id(value) in self._seen:
-            return
-        self._seen[id(value)] = value
-        self._containers.append(ClassPart(path, value))
-        todo.append((path, vars(value)))
+        self._containers.append(ObjectPart(path, value))
+        todo.extend(((*path, key), item) for key, item in vars(value).items() if self._may_change(item))
         kind = type(value)
         if (
             isinstance(value, nn.Module)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lrwidget.steps import SKIPPED, StepReturn
-from lrwidget.steps.torch_checks import needs_closure
-from lrwidget.steps.torch_forward import Compute
+from lrwidget.steps.torch_forward import Compute, LossFn
 from lrwidget.steps.torch_readback import Reader
+
+Outcome: TypeAlias = tuple[Tensor, Tensor | None] | None
+"""The loss and the gradient norm of a step, where it is wanted; None for a step that the scaler skipped."""
+
+Updater: TypeAlias = Callable[[], Outcome]
 
 
 class LearningRates:
@@ -36,6 +40,11 @@ class LearningRates:
         tensors = [isinstance(group["lr"], Tensor) for group in groups]
         self._filled = [(g["lr"], r / highest) for g, r, tensor in zip(groups, rates, tensors, strict=True) if tensor]
         self._written = [(g, r / highest) for g, r, tensor in zip(groups, rates, tensors, strict=True) if not tensor]
+
+    @property
+    def only_group(self) -> dict[str, Any] | None:
+        """The group to write the rate to as it is, where there is but one and its rate is no tensor."""
+        return self._written[0][0] if len(self._written) == 1 and not self._filled else None
 
     def set(self, lr: float) -> None:
         """Write the rate into every group."""
@@ -61,6 +70,8 @@ class Update:
         Whether to return the total norm, before clipping.
     scaler
         A gradient scaler for half precision.
+    closure
+        Whether the optimizer evaluates the loss itself, as LBFGS does.
     """
 
     optimizers: Sequence[Any]
@@ -68,38 +79,42 @@ class Update:
     max_grad_norm: float | None = None
     record_grad_norm: bool = False
     scaler: Any = None
+    closure: bool = False
 
-    def build(self, compute: Compute, batches: Iterator[Any]) -> Callable[[], Any]:
-        """A function that takes one optimizer step and returns (loss, norm or None), or SKIPPED."""
-        if needs_closure(self.optimizers[0]):
+    @property
+    def is_plain(self) -> bool:
+        """Whether this is nothing but zero_grad, backward and one optimizer's step."""
+        special = self.closure or self.accumulation_steps > 1 or self.scaler is not None or self._wants_norm
+        return not special and len(self.optimizers) == 1
+
+    def build(self, compute: Compute, batches: Iterator[Any]) -> Updater:
+        """A function that takes one optimizer step and returns (loss, norm or None)."""
+        if self.closure:
             return self._with_closure(compute, batches)
-        simple = self.accumulation_steps == 1 and self.scaler is None and not self._wants_norm
-        if simple and len(self.optimizers) == 1:
-            return _plain(self.optimizers[0], compute, batches)
         return self._general(compute, batches)
 
     @property
     def _wants_norm(self) -> bool:
         return self.record_grad_norm or self.max_grad_norm is not None
 
-    def _general(self, compute: Compute, batches: Iterator[Any]) -> Callable[[], Any]:
+    def _general(self, compute: Compute, batches: Iterator[Any]) -> Updater:
         parameters = [p for o in self.optimizers for group in o.param_groups for p in group["params"]]
         gradients = self._gradients(compute)
         num_batches = self.accumulation_steps
 
-        def step() -> Any:
+        def step() -> Outcome:
             loss = gradients([next(batches) for _ in range(num_batches)])
             norm = self._norm(parameters)
-            return (loss, norm) if self._step() else SKIPPED
+            return (loss, norm) if self._step() else None
 
         return step
 
-    def _with_closure(self, compute: Compute, batches: Iterator[Any]) -> Callable[[], Any]:
+    def _with_closure(self, compute: Compute, batches: Iterator[Any]) -> Updater:
         optimizer = self.optimizers[0]
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         gradients = self._gradients(compute)
 
-        def step() -> Any:
+        def step() -> Outcome:
             micro = [next(batches) for _ in range(self.accumulation_steps)]
             outputs: list[tuple[Tensor, Tensor | None]] = []
 
@@ -155,17 +170,6 @@ class Update:
         return bool(self.scaler.get_scale() >= scale)
 
 
-def _plain(optimizer: Any, compute: Compute, batches: Iterator[Any]) -> Callable[[], Any]:
-    def step() -> Any:
-        optimizer.zero_grad()
-        loss: Any = compute(next(batches))
-        loss.backward()
-        optimizer.step()
-        return loss, None
-
-    return step
-
-
 def _unscaled(loss: Tensor) -> Tensor:
     return loss
 
@@ -191,7 +195,7 @@ def clip(parameters: Sequence[Tensor], max_norm: float, norm: Tensor) -> None:
 
 def whole_step(
     set_lr: Callable[[float], None],
-    update: Callable[[], Any],
+    update: Updater,
     measure: Callable[[], Tensor] | None,
     read: Reader,
 ) -> Callable[[float], StepReturn]:
@@ -200,7 +204,7 @@ def whole_step(
     def step(lr: float) -> StepReturn:
         set_lr(lr)
         output = update()
-        if output is SKIPPED:
+        if output is None:
             return SKIPPED
         loss, norm = output
         return read(loss if measure is None else measure(), norm)
@@ -222,5 +226,29 @@ def own_step(
         if read is not None and isinstance(output, Tensor):
             return read(output, None)
         return output
+
+    return step
+
+
+def plain_step(
+    optimizer: Any, model: nn.Module, loss_fn: LossFn, batches: Iterator[Any]
+) -> Callable[[float], StepReturn]:
+    """The common step, a pair of tensors through one optimizer, with nothing in between that costs time."""
+    rates = LearningRates([optimizer])
+    group = rates.only_group
+    set_lr, zero_grad, update = rates.set, optimizer.zero_grad, optimizer.step
+
+    def step(lr: float) -> StepReturn:
+        if group is not None:
+            group["lr"] = lr
+        else:
+            set_lr(lr)
+        inputs, targets = next(batches)
+        zero_grad()
+        loss: Any = loss_fn(model(inputs), targets)
+        loss.backward()
+        update()
+        number: float = loss.item()
+        return number
 
     return step
