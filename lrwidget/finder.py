@@ -1,10 +1,8 @@
-"""The range test: a sweep of learning rates, one train step at each, until the loss explodes."""
+"""The settings of a range test, and what is done with them: one test, several, and their verification."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -13,20 +11,26 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from lrwidget.divergence import Divergence, DivergenceWatch
-from lrwidget.loop import train
-from lrwidget.result import FloatArray, RangeTestResult, Recording, StepRecord, StopReason
+from lrwidget.divergence import Divergence
+from lrwidget.loop import exhaust
+from lrwidget.range_test import RangeTest
+from lrwidget.result import FloatArray, RangeTestResult
 from lrwidget.steps import TrainStep
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from lrwidget.repeats import RepeatedResult, RepeatedTest
+    from lrwidget.verify import Verification
+    from lrwidget.verify_plan import Around, Rate, VerifyPlan
+    from lrwidget.verify_result import VerifyResult
 
 Spacing: TypeAlias = Literal["exponential", "linear"]
 
 
 @dataclass(frozen=True)
 class LearningRateFinder:
-    """The settings of a range test, checked once, and the loop that runs it.
+    """The settings of a range test, checked once, and the runs that they define.
 
     Parameters
     ----------
@@ -164,53 +168,102 @@ class LearningRateFinder:
             raise
         return run.result
 
+    def repeat_steps(self, train_step: TrainStep, num_runs: int = 3) -> RepeatedTest:
+        """Several range tests as one iterator, as `steps` is for one; see `lrwidget.repeats.RepeatedTest`."""
+        from lrwidget.repeats import RepeatedTest
 
-class RangeTest(Iterator[StepRecord]):
-    """One range test under way: iterate it to train; stop iterating, and the training state is restored.
+        return RepeatedTest(self, train_step, num_runs)
 
-    Made by `LearningRateFinder.steps`. Exhausting it, `stop`, `close`, an exception in the train step and dropping
-    the last reference all end the run and leave the train step's context.
+    def repeat(self, train_step: TrainStep, num_runs: int = 3) -> RepeatedResult:
+        """Run several range tests from the same state, on other batches each.
 
-    Parameters
-    ----------
-    finder
-        The settings.
-    train_step
-        As for `LearningRateFinder.steps`.
-    seed
-        For repeats: a train step that has ``reseed`` draws other batches.
-    """
+        Parameters
+        ----------
+        train_step
+            As for `steps`. It should restore what it changes. Where it has ``reseed(seed)``, as `TorchStep` has, each
+            run after the first shuffles and augments anew; without, the batches differ only if the data go on from
+            run to run by themselves.
+        num_runs
+            How many.
 
-    def __init__(self, finder: LearningRateFinder, train_step: TrainStep, seed: int | None = None) -> None:
-        if not callable(train_step):
-            raise TypeError(f"need a train step, a callable lr -> loss, got {train_step!r}")
-        self.recording = Recording(settings=dataclasses.asdict(finder))
-        # The generator knows the recording but not this object: no cycle, so a `break` restores at once.
-        lrs = finder.learning_rates().tolist()
-        self._steps = train(train_step, lrs, DivergenceWatch(finder.divergence), self.recording, seed)
+        Returns
+        -------
+        RepeatedResult
+            The median curve with all that a `RangeTestResult` has, its band, the scatter of the single suggestions and
+            one suggestion from all; the single results as ``results``.
 
-    def __next__(self) -> StepRecord:
-        return next(self._steps)
+        Raises
+        ------
+        TypeError
+            If the train step cannot be called or returns something that is no loss.
+        ValueError
+            If ``num_runs`` is below 1.
+        BaseException
+            Whatever the train step raises carries on, with what was recorded so far as ``error.partial_result``.
+        """
+        return exhaust(self.repeat_steps(train_step, num_runs))
 
-    def stop(self, reason: StopReason = StopReason.STOPPED) -> None:
-        """End the run now, for that reason, unless it has ended already."""
-        if self.recording.stop_reason is None:
-            self.recording.stop_reason = reason
-        self._steps.close()
+    def verify_steps(
+        self,
+        train_step: TrainStep,
+        lrs: Sequence[Rate] | None = None,
+        num_steps: int | None = None,
+        *,
+        around: Around | None = None,
+        schedule: Callable[[int], float] | None = None,
+    ) -> Verification:
+        """A verification as an iterator, as `steps` is for a range test; see `lrwidget.verify.Verification`."""
+        from lrwidget.verify import Verification
 
-    def close(self) -> None:
-        """End the run now."""
-        self.stop()
+        return Verification(self, train_step, lrs, num_steps, around=around, schedule=schedule)
 
-    @property
-    def stop_reason(self) -> StopReason | None:
-        """Why the run ended; None while it goes on."""
-        return self.recording.stop_reason
+    def verify(
+        self,
+        train_step: TrainStep,
+        lrs: Sequence[Rate] | None = None,
+        num_steps: int | None = None,
+        *,
+        around: Around | None = None,
+        schedule: Callable[[int], float] | None = None,
+    ) -> VerifyResult:
+        """Train for a short while at several learning rates, from the same state on the same batches, and compare.
 
-    @property
-    def result(self) -> RangeTestResult:
-        """What has been recorded so far. A run that goes on counts as stopped here."""
-        return self.recording.result()
+        Parameters
+        ----------
+        train_step
+            As for `steps`. It should restore what it changes, batches included.
+        lrs
+            The rates to try: numbers, or functions of the step (schedules). None: five, chosen around `around` and
+            then where the first three point.
+        num_steps
+            Steps of each training. None: so many that all together cost as much as five range tests.
+        around
+            The rate to verify, or a suggestion or a range test's result that tells it. None (and no `lrs`): a range
+            test is run first.
+        schedule
+            ``schedule(step)`` is a factor on each rate. None: constant rates.
+
+        Returns
+        -------
+        VerifyResult
+            ``best_lr``, ``ranking`` with uncertainties, ``to_dataframe()``; print it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is no such thing, before anything is trained.
+        BaseException
+            Whatever the train step raises carries on, with what was recorded so far as ``error.partial_result``.
+        """
+        return exhaust(self.verify_steps(train_step, lrs, num_steps, around=around, schedule=schedule))
+
+    def verify_plan(
+        self, lrs: Sequence[Rate] | None = None, num_steps: int | None = None, *, around: Around | None = None
+    ) -> VerifyPlan:
+        """What `verify` with these arguments would train: rates, ``total_steps``, ``seconds(result)``. Print it."""
+        from lrwidget.verify_plan import plan
+
+        return plan(self, lrs, num_steps, around)
 
 
 def _finite_number(name: str, value: Any) -> float:

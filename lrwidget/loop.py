@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 from lrwidget.divergence import DivergenceWatch
 from lrwidget.losses import as_float
@@ -16,6 +16,33 @@ from lrwidget.steps import SKIPPED, StepOutput, StepReturn, TrainStep
 _MAX_SKIPS = 100  # steps in a row that a gradient scaler may refuse at one rate; it halves its scale at each
 
 Records: TypeAlias = Generator[StepRecord, None, None]
+
+
+Result_co = TypeVar("Result_co", covariant=True)
+
+
+class Job(Protocol[Result_co]):
+    """An iterator of records that trains, and that ends by itself or by `close`."""
+
+    def __iter__(self) -> Iterator[object]: ...
+    def close(self) -> None: ...
+    def note_failure(self, error: BaseException, /) -> None: ...
+    @property
+    def result(self) -> Result_co: ...
+
+
+def exhaust(job: Job[Result_co]) -> Result_co:
+    """Run a job to its end and return its result; an exception carries on, with ``partial_result``."""
+    try:
+        for _ in job:
+            pass
+    except BaseException as error:
+        job.note_failure(error)
+        job.close()
+        error.partial_result = job.result  # type: ignore[attr-defined]
+        error.add_note("lrwidget: what was recorded is kept in error.partial_result")
+        raise
+    return job.result
 
 
 def train(

@@ -1,0 +1,63 @@
+"""One range test under way: the loop at the rates of a finder."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from lrwidget.divergence import DivergenceWatch
+from lrwidget.loop import train
+from lrwidget.result import RangeTestResult, Recording, StepRecord, StopReason
+from lrwidget.steps import TrainStep
+
+if TYPE_CHECKING:
+    from lrwidget.finder import LearningRateFinder
+
+
+class RangeTest(Iterator[StepRecord]):
+    """One range test under way: iterate it to train; stop iterating, and the training state is restored.
+
+    Made by `LearningRateFinder.steps`. Exhausting it, `stop`, `close`, an exception in the train step and dropping
+    the last reference all end the run and leave the train step's context.
+
+    Parameters
+    ----------
+    finder
+        The settings.
+    train_step
+        As for `LearningRateFinder.steps`.
+    seed
+        For repeats: a train step that has ``reseed`` draws other batches.
+    """
+
+    def __init__(self, finder: LearningRateFinder, train_step: TrainStep, seed: int | None = None) -> None:
+        if not callable(train_step):
+            raise TypeError(f"need a train step, a callable lr -> loss, got {train_step!r}")
+        self.recording = Recording(settings=dataclasses.asdict(finder))
+        # The generator knows the recording but not this object: no cycle, so a `break` restores at once.
+        lrs = finder.learning_rates().tolist()
+        self._steps = train(train_step, lrs, DivergenceWatch(finder.divergence), self.recording, seed)
+
+    def __next__(self) -> StepRecord:
+        return next(self._steps)
+
+    def stop(self, reason: StopReason = StopReason.STOPPED) -> None:
+        """End the run now, for that reason, unless it has ended already."""
+        if self.recording.stop_reason is None:
+            self.recording.stop_reason = reason
+        self._steps.close()
+
+    def close(self) -> None:
+        """End the run now."""
+        self.stop()
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """Why the run ended; None while it goes on."""
+        return self.recording.stop_reason
+
+    @property
+    def result(self) -> RangeTestResult:
+        """What has been recorded so far. A run that goes on counts as stopped here."""
+        return self.recording.result()

@@ -1,0 +1,207 @@
+"""Short trainings side by side: how each went, and how they rank with the uncertainty that a short training leaves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from lrwidget.result import FloatArray, StopReason
+from lrwidget.smoothing import smooth
+
+Verdict: TypeAlias = Literal["best", "as good", "worse", "clearly worse", "diverged", "not finished"]
+
+WINDOW = 10  # steps over which a training under way is compared with the best one
+_EARLY_FRACTION, _LATE_FRACTION = 0.25, 0.5  # of the steps: when it may first be judged, and judged harder
+_LATE_PROGRESS = 0.5  # by then it has fallen at least so far, compared with the best one at the same step
+_CERTAIN = 4.0  # standard errors
+
+_TAIL_FRACTION = 0.25  # the last steps whose mean is the final loss: enough to outweigh the noise, and still the end
+_MIN_TAIL = 5
+_SIGNIFICANT = 2.0  # standard errors
+_NEGLIGIBLE_FRACTION = 0.01  # of the fall of the best: whatever the noise, nobody would mind
+
+_FINISHED = (StopReason.COMPLETED, StopReason.DATA_EXHAUSTED)
+_EXPLODED = (StopReason.DIVERGED, StopReason.NOT_FINITE)
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One short training.
+
+    Parameters
+    ----------
+    lr
+        Its learning rate; the highest of its steps, where they differ.
+    lrs, losses
+        Shape (n,): the rate and the raw loss of each step.
+    stop_reason
+        Why it ended.
+    is_hopeless
+        Whether it was stopped early, because it was clearly worse than another one at the same step.
+    seconds
+        Wall time, saving and restoring included.
+    """
+
+    lr: float
+    lrs: FloatArray
+    losses: FloatArray
+    stop_reason: StopReason
+    is_hopeless: bool = False
+    seconds: float = 0.0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it trained for as long as it could, with finite losses."""
+        return self.stop_reason in _FINISHED and not self.is_hopeless and len(self.losses) > 0
+
+    def smoothed(self, smooth_factor: float = 0.05) -> FloatArray:
+        """The smoothed losses, shape (n,); without lag, as the curve of a range test."""
+        return smooth(np.arange(1.0, len(self.losses) + 1), self.losses, smooth_factor)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The place of one trial among the others.
+
+    Parameters
+    ----------
+    rank
+        1 for the lowest final loss; None where the training came to no end.
+    lr
+        Its learning rate.
+    final_loss, final_error
+        Mean loss of the last quarter of the steps, and its standard error; None where it came to no end.
+    excess, excess_error
+        How far the final loss lies above the lowest one, and the standard error of that. It is taken from the
+        differences step by step, so where all trainings see the same batches their common noise drops out.
+    verdict
+        "best", "as good" (as the best, within twice the standard error or a hundredth of its fall), "worse", "clearly
+        worse" (stopped early), "diverged" or "not finished".
+    num_steps
+        How many steps it trained.
+    trial
+        Its index among the trials.
+    """
+
+    rank: int | None
+    lr: float
+    final_loss: float | None
+    final_error: float | None
+    excess: float | None
+    excess_error: float | None
+    verdict: Verdict
+    num_steps: int
+    trial: int
+
+
+def rank(trials: Sequence[Trial]) -> list[Standing]:
+    """Order trainings by their final loss; those that came to no end last.
+
+    Trainings are compared over as many steps as the shortest finished one has. One that ends far above its start is
+    ranked, but counts as diverged.
+    """
+    finished = {i: t for i, t in enumerate(trials) if t.is_finished}
+    num_steps = min((len(t.losses) for t in finished.values()), default=0)
+    tail = slice(num_steps - tail_length(num_steps), num_steps)
+    tails = {i: t.losses[tail] for i, t in finished.items()}
+    order = sorted(tails, key=lambda i: float(tails[i].mean()))
+    standings = [_standing(place, i, trials[i], tails, order[0]) for place, i in enumerate(order, 1)]
+    return standings + [_unranked(i, t) for i, t in enumerate(trials) if i not in finished]
+
+
+def tail_length(num_steps: int) -> int:
+    """How many of the last steps make the final loss."""
+    return min(num_steps, max(_MIN_TAIL, round(_TAIL_FRACTION * num_steps)))
+
+
+def is_hopeless(recent: FloatArray, leader: FloatArray, num_done: int, num_steps: int) -> bool:
+    """Whether a training is so far behind the best one that the rest of its steps can be saved.
+
+    Parameters
+    ----------
+    recent
+        Its last losses, shape (n,), n up to `WINDOW`.
+    leader
+        Shape (m,): the losses of the best finished one, on the same batches.
+    num_done, num_steps
+        How many steps it has done, and how many it was to take.
+
+    Returns
+    -------
+    bool
+        After a quarter of the steps: whether its loss has risen while the best one's had fallen. After half of them:
+        whether it has fallen by less than half as far. In both cases over the last ten steps, and certainly: by four
+        standard errors. The same for ``c * loss + d``, c > 0.
+    """
+    if num_done < max(WINDOW, _EARLY_FRACTION * num_steps) or num_done > len(leader):
+        return False
+    best = leader[num_done - WINDOW : num_done]
+    fall = leader[0] - float(np.median(best))
+    wanted = _LATE_PROGRESS if num_done >= _LATE_FRACTION * num_steps else 0.0
+    if fall <= 0 or leader[0] - float(np.median(recent)) >= wanted * fall:
+        return False
+    excess = recent - best
+    return float(excess.mean()) > _CERTAIN * standard_error(excess)
+
+
+def standard_error(values: FloatArray) -> float:
+    """Standard error of the mean of a stretch of a training's losses, shape (n,).
+
+    The trend is taken out, and neighbouring steps may depend on each other: the long-run variance is estimated with
+    Bartlett weights up to a lag of n^(1/3). Infinite for fewer than four values.
+
+    References
+    ----------
+    W. K. Newey, K. D. West, "A simple, positive semi-definite, heteroskedasticity and autocorrelation consistent
+    covariance matrix", Econometrica 55 (1987).
+    """
+    n = len(values)
+    if n < 4:
+        return math.inf
+    rest = _without_trend(values)
+    variance = float(rest @ rest) / (n - 2)
+    max_lag = round(n ** (1 / 3))
+    covariances = [float(rest[lag:] @ rest[:-lag]) / (n - 2) for lag in range(1, max_lag + 1)]
+    long_run = variance + sum(2 * (1 - lag / (max_lag + 1)) * c for lag, c in enumerate(covariances, 1))
+    # Noise that alternates would make the mean look better than independent noise does; do not rely on it.
+    return math.sqrt(max(long_run, variance) / n)
+
+
+def _without_trend(values: FloatArray) -> FloatArray:
+    steps = np.arange(len(values)) - (len(values) - 1) / 2
+    rest: FloatArray = values - values.mean()
+    return rest - steps * ((steps @ rest) / (steps @ steps))
+
+
+def _standing(place: int, index: int, trial: Trial, tails: Mapping[int, FloatArray], best: int) -> Standing:
+    losses = tails[index]
+    final, error = float(losses.mean()), standard_error(losses)
+    excess = final - float(tails[best].mean())
+    excess_error = 0.0 if index == best else standard_error(losses - tails[best])
+    fall = float(trial.losses[0] - tails[best].mean())
+    verdict: Verdict = "best" if index == best else "worse"
+    if index != best and excess <= max(_SIGNIFICANT * excess_error, _NEGLIGIBLE_FRACTION * fall):
+        verdict = "as good"
+    if _has_exploded(trial, losses):
+        verdict = "diverged"
+    return Standing(place, trial.lr, final, error, excess, excess_error, verdict, len(trial.losses), index)
+
+
+def _has_exploded(trial: Trial, tail: FloatArray) -> bool:
+    """Whether it ends above its first loss by more than the scatter of its last ones can explain."""
+    if len(tail) < 4:
+        return False
+    scatter = math.sqrt(float(np.square(_without_trend(tail)).sum()) / (len(tail) - 2))
+    start = float(trial.losses[0])
+    return float(tail.mean()) - start > max(_CERTAIN * scatter, 1e-9 * abs(start))
+
+
+def _unranked(index: int, trial: Trial) -> Standing:
+    verdict: Verdict = "clearly worse" if trial.is_hopeless else "not finished"
+    if trial.stop_reason in _EXPLODED:
+        verdict = "diverged"
+    return Standing(None, trial.lr, None, None, None, None, verdict, len(trial.losses), index)

@@ -1,0 +1,214 @@
+"""Which learning rates a verification tries, for how many steps, and what that costs beforehand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import TypeAlias
+
+import numpy as np
+
+from lrwidget.finder import LearningRateFinder
+from lrwidget.repeats import checked_count
+from lrwidget.result import FloatArray, RangeTestResult
+from lrwidget.suggestions import Suggestion
+
+Rate: TypeAlias = float | Callable[[int], float]
+"""A learning rate, or one that depends on the step: a schedule."""
+Around: TypeAlias = float | Suggestion | RangeTestResult
+
+NUM_LRS = 5
+BUDGET_FACTOR = 5  # what a verification costs by default, in range tests
+STEP_DECADES = 0.75  # between the first rates
+_MIN_STEPS = 10
+
+
+@dataclass(frozen=True)
+class VerifyPlan:
+    """What a verification will train, and what it will cost.
+
+    Parameters
+    ----------
+    lrs
+        The rates that are certain, rising (of schedules the highest of their steps). Fewer than `num_lrs` where the
+        first trainings decide about the others; none where a range test comes first.
+    num_lrs
+        How many rates.
+    num_steps
+        Steps of each training.
+    range_test_steps
+        Steps of the range test that comes first; 0 if there is none.
+    """
+
+    lrs: tuple[float, ...]
+    num_lrs: int
+    num_steps: int
+    range_test_steps: int = 0
+
+    @property
+    def total_steps(self) -> int:
+        """Steps in all, if none is saved by ending a hopeless training early."""
+        return self.range_test_steps + self.num_lrs * self.num_steps
+
+    def seconds(self, result: RangeTestResult) -> float | None:
+        """Time in all, if a step takes as long as in this range test; None if it has no step."""
+        return self.total_steps * result.seconds / len(result) if len(result) else None
+
+    def __str__(self) -> str:
+        first = f"1 range test of {self.range_test_steps} steps, " if self.range_test_steps else ""
+        rates = ", ".join(f"{lr:.1e}" for lr in self.lrs)
+        rest = self.num_lrs - len(self.lrs)
+        others = f" and {rest} more where these point" if rest and rates else ""
+        at = f" at {rates}{others}" if rates else ""
+        return f"{first}{self.num_lrs} trainings of {self.num_steps} steps{at}: {self.total_steps} steps in all"
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A training to come: its name, the rate, and the rate of each step, shape (n,)."""
+
+    lr: float
+    lrs: FloatArray
+
+
+def plan(
+    finder: LearningRateFinder,
+    lrs: Sequence[Rate] | None = None,
+    num_steps: int | None = None,
+    around: Around | None = None,
+) -> VerifyPlan:
+    """The plan of a verification; for the parameters and errors see `lrwidget.verify.Verification`."""
+    if lrs is not None and not len(lrs):
+        raise ValueError("need at least one learning rate, got lrs=[]; None chooses five around the suggestion")
+    centre = None if around is None else centre_of(around)
+    needs_test = lrs is None and centre is None
+    num_lrs = NUM_LRS if lrs is None else len(lrs)
+    range_test_steps = finder.num_steps if needs_test else 0
+    if num_steps is None:
+        num_steps = max(_MIN_STEPS, (BUDGET_FACTOR * finder.num_steps - range_test_steps) // num_lrs)
+    num_steps = checked_count("num_steps", num_steps, 2, "leave it out for the cost of five range tests")
+    if lrs is None:
+        certain = () if centre is None else first_lrs(centre)
+    else:
+        certain = tuple(trial.lr for trial in planned_trials(lrs, num_steps))
+    return VerifyPlan(certain, num_lrs, num_steps, range_test_steps)
+
+
+def centre_of(around: Around) -> float:
+    """The rate that is to be verified.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if isinstance(around, RangeTestResult):
+        around = around.suggest()
+    if isinstance(around, Suggestion):
+        if around.lr is None:
+            raise ValueError(f"need a suggestion with a learning rate, got none ({around.reason}); pass lrs=[...]")
+        return around.lr
+    return checked_rate("around", around)
+
+
+def lrs_around(lr: float, num_lrs: int = NUM_LRS) -> FloatArray:
+    """Learning rates in equal ratios around one; five of them span a decade and a half.
+
+    Parameters
+    ----------
+    lr
+        The middle one.
+    num_lrs
+        How many, odd.
+
+    Returns
+    -------
+    ndarray
+        Shape (num_lrs,), rising.
+    """
+    half = num_lrs // 2
+    lrs: FloatArray = lr * 10.0 ** (STEP_DECADES / 2 * np.arange(-half, half + 1, dtype=float))
+    return lrs
+
+
+def first_lrs(lr: float) -> tuple[float, ...]:
+    """The rates that are tried whatever they show, rising: one, and one on either side of it."""
+    return lr * 10**-STEP_DECADES, lr, lr * 10**STEP_DECADES
+
+
+def next_lr(final_losses: Mapping[float, float]) -> float:
+    """Where to look next: beyond the edge while the best rate lies there, else in the wider gap beside it.
+
+    Parameters
+    ----------
+    final_losses
+        By learning rate; infinite where a training came to no end. At least one.
+
+    Returns
+    -------
+    float
+        A new rate. Where all came to nothing, one well below.
+    """
+    lrs = sorted(final_losses)
+    best = min(range(len(lrs)), key=lambda i: final_losses[lrs[i]])
+    if math.isinf(final_losses[lrs[best]]):
+        return lrs[0] / 10 ** (2 * STEP_DECADES)
+    if best == 0:
+        return lrs[0] / 10**STEP_DECADES
+    if best == len(lrs) - 1:
+        return lrs[-1] * 10**STEP_DECADES
+    lower, lr, upper = lrs[best - 1 : best + 2]
+    # In equal gaps the better neighbour decides; rounding must not make a gap the wider one.
+    below, above = (round(math.log10(ratio), 6) for ratio in (lr / lower, upper / lr))
+    goes_up = (above, -final_losses[upper]) > (below, -final_losses[lower])
+    return math.sqrt(lr * (upper if goes_up else lower))
+
+
+def planned_trials(
+    lrs: Sequence[Rate], num_steps: int, schedule: Callable[[int], float] | None = None
+) -> list[PlannedTrial]:
+    """The trainings at these rates, by rising rate.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `planned_trial`, and if a constant rate is given twice.
+    """
+    constant = sorted(rate for rate in lrs if not callable(rate))
+    if len(set(constant)) < len(constant):
+        raise ValueError(f"need different learning rates, got {constant}")
+    return sorted((planned_trial(rate, num_steps, schedule) for rate in lrs), key=lambda trial: trial.lr)
+
+
+def planned_trial(rate: Rate, num_steps: int, schedule: Callable[[int], float] | None = None) -> PlannedTrial:
+    """The rate of every step, checked before anything is trained.
+
+    Raises
+    ------
+    TypeError
+        If the rate is neither a real number nor a function.
+    ValueError
+        If a constant rate is not positive and finite, or that of a step not finite or negative.
+    """
+    lr = None if callable(rate) else checked_rate("learning rate", rate)
+    lrs = np.array([rate(step) if callable(rate) else lr for step in range(num_steps)], dtype=float)
+    if schedule is not None:
+        lrs = lrs * np.array([schedule(step) for step in range(num_steps)], dtype=float)
+    sound = np.isfinite(lrs) & (lrs >= 0)
+    if not sound.all():
+        step = int(np.argmin(sound))
+        raise ValueError(f"need a finite learning rate >= 0 at each step, got {lrs[step]} at step {step}")
+    if not lrs.any():
+        raise ValueError("need a learning rate above 0 at some step, got 0 at all of them")
+    return PlannedTrial(float(lrs.max()) if lr is None else lr, lrs)
+
+
+def checked_rate(name: str, value: object) -> float:
+    """A positive, finite learning rate, or the error that says what came instead."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"need a real number as {name}, got {value!r}; pass a float")
+    if not 0 < float(value) < math.inf:
+        raise ValueError(f"need a positive, finite {name}, got {value}")
+    return float(value)

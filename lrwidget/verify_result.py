@@ -1,0 +1,152 @@
+"""What a verification leaves behind: the trainings, their ranking, and the rate to train with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from lrwidget.result import RangeTestResult, StopReason
+from lrwidget.trials import Standing, Trial, rank
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COLUMNS = ["trial", "lr", "step", "step_lr", "loss", "smoothed_loss"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class VerifyResult:
+    """What short trainings at several learning rates have shown.
+
+    Parameters
+    ----------
+    trials
+        The trainings, by rising learning rate.
+    num_steps
+        How many steps each training was to take.
+    range_test
+        The range test that came first, or None.
+    stop_reason
+        Why the verification ended.
+    error
+        What broke it, as text, where its reason is failed or interrupted.
+    seconds
+        Wall time of all together.
+    """
+
+    trials: tuple[Trial, ...]
+    num_steps: int
+    range_test: RangeTestResult | None = None
+    stop_reason: StopReason = StopReason.COMPLETED
+    error: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def ranking(self) -> list[Standing]:
+        """The trials, best first; those that came to no end last, by rising learning rate."""
+        return rank(self.trials)
+
+    @property
+    def tied_lrs(self) -> list[float]:
+        """The rates that cannot be told from the best one, itself included, rising; none if no loss has fallen."""
+        return sorted(standing.lr for standing in _tied(self.ranking))
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial in the middle of those that cannot be told from the one with the lowest final loss.
+
+        The middle is the geometric mean of their rates: at both ends of a tie the next thing is a worse one. None if
+        no training came to an end, or each ended above its start.
+        """
+        tied = _tied(self.ranking)
+        if not tied:
+            return None
+        middle = np.mean([math.log(standing.lr) for standing in tied])
+        place = min(range(len(tied)), key=lambda i: (round(abs(math.log(tied[i].lr) - middle), 9), i))
+        return self.trials[tied[place].trial]
+
+    @property
+    def best_lr(self) -> float | None:
+        """The learning rate of `best`: the one to train with."""
+        best = self.best
+        return None if best is None else best.lr
+
+    @property
+    def edge(self) -> Literal["lowest", "highest"] | None:
+        """Whether the best rate is the lowest or the highest one tried, so that a better one may lie beyond."""
+        best = self.best
+        if best is None or len(self.trials) < 2:
+            return None
+        return "lowest" if best is self.trials[0] else "highest" if best is self.trials[-1] else None
+
+    @property
+    def num_steps_taken(self) -> int:
+        """Steps trained in all, the range test's included."""
+        return sum(len(trial.losses) for trial in self.trials) + len(self.range_test or ())
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row per step: trial, lr (of the trial), step, step_lr, loss, smoothed_loss."""
+        import pandas as pd
+
+        frames = [pd.DataFrame(_columns(index, trial)) for index, trial in enumerate(self.trials)]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=_COLUMNS)
+
+    def ranking_dataframe(self) -> pd.DataFrame:
+        """One row per trial, best first: the fields of `lrwidget.trials.Standing`."""
+        import pandas as pd
+
+        rows = [vars(standing) for standing in self.ranking]
+        return pd.DataFrame(rows, columns=list(Standing.__dataclass_fields__)).astype({"rank": "Int64"})
+
+    def __repr__(self) -> str:
+        return f"<VerifyResult: {len(self.trials)} trainings, best_lr={self.best_lr}, {self.stop_reason}>"
+
+    def __str__(self) -> str:
+        return "\n".join([_headline(self), *_table(self.ranking), *_conclusion(self)])
+
+
+def _tied(ranking: Sequence[Standing]) -> list[Standing]:
+    return [standing for standing in ranking if standing.verdict in ("best", "as good")]
+
+
+def _columns(index: int, trial: Trial) -> dict[str, object]:
+    values = (index, trial.lr, np.arange(len(trial.losses)), trial.lrs, trial.losses, trial.smoothed())
+    return dict(zip(_COLUMNS, values, strict=True))
+
+
+def _headline(result: VerifyResult) -> str:
+    what = "1 range test and " if result.range_test is not None else ""
+    what += f"{len(result.trials)} trainings of {result.num_steps} steps from the same state"
+    early = sum(standing.rank is None for standing in result.ranking)
+    saved = f", {early} ended early" if early else ""
+    return f"Verify: {what}, {result.num_steps_taken} steps in all{saved}, {result.stop_reason}"
+
+
+def _table(ranking: Sequence[Standing]) -> list[str]:
+    lines = ["rank  lr       final loss"]
+    for s in ranking:
+        if s.final_loss is None or s.excess is None:
+            lines.append(f"   -  {s.lr:.1e}  {s.verdict} at step {s.num_steps}")
+            continue
+        above = "" if s.rank == 1 else f", by {s.excess:.2g} ± {s.excess_error:.1g}"
+        lines.append(f"{s.rank:>4}  {s.lr:.1e}  {s.final_loss:.4g} ± {s.final_error:.1g}  {s.verdict}{above}")
+    return lines if ranking else []
+
+
+def _conclusion(result: VerifyResult) -> list[str]:
+    if result.best_lr is None:
+        if result.range_test is not None and not result.trials:
+            return ["Best LR: none", result.range_test.suggest().reason]
+        return ["Best LR: none; no training ended with a lower loss than it began with"]
+    lines = [f"Best LR: {result.best_lr:.1e}"]
+    others = [lr for lr in result.tied_lrs if lr != result.best_lr]
+    if others:
+        lines.append("It cannot be told from " + ", ".join(f"{lr:.1e}" for lr in others) + "; the middle one is taken.")
+    if result.edge is not None:
+        beyond = "lower" if result.edge == "lowest" else "higher"
+        lines.append(f"It is the {result.edge} rate tried: a {beyond} one may train better still.")
+    return lines
