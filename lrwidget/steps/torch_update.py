@@ -105,7 +105,9 @@ class Update:
         def step() -> Outcome:
             loss = gradients([next(batches) for _ in range(num_batches)])
             norm = self._norm(parameters)
-            return (loss, norm) if self._step() else None
+            if self._step() or not loss.isfinite():  # no loss scale mends a loss that is not finite itself
+                return loss, norm
+            return None
 
         return step
 

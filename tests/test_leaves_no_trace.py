@@ -1,0 +1,193 @@
+"""The promise of the project: a range test leaves no trace, however it ends. One table, ways out x things restored."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import signal
+
+import pytest
+import torch
+
+from lrwidget import LearningRateFinder, StopReason, TorchStep
+from tests.torch_training import THINGS, UNTOUCHED, Training, fingerprints
+
+NUM_STEPS = 12
+NUM_FOLLOWING = 100
+finder = LearningRateFinder(min_lr=1e-5, max_lr=1e-2, num_steps=NUM_STEPS, divergence="never")
+
+PLACES = ("loader", "forward", "loss", "backward", "optimizer step")
+MOMENTS = {"first": 0, "middle": NUM_STEPS // 2, "last": NUM_STEPS - 1}
+
+
+def _range_test(training, step, finder=finder):
+    return finder.range_test(step).stop_reason
+
+
+def _diverge(training, step):
+    return _range_test(training, step, LearningRateFinder(1e-3, 1e6, num_steps=60))
+
+
+def _not_finite(training, step):
+    training.fault.arm("loss", 6, lambda: training.model.norm.weight.data.fill_(torch.nan))
+    return _range_test(training, step)
+
+
+def _stop(training, step):
+    run = finder.steps(step)
+    for record in run:
+        if record.step == 5:
+            run.stop()
+    return run.stop_reason
+
+
+def _pause_and_stop(training, step):
+    run = finder.steps(step)
+    next(run), next(run)
+    torch.zeros(3)  # other work, while the run waits
+    next(run)
+    run.close()
+    return run.stop_reason
+
+
+def _break(training, step):
+    for record in finder.steps(step):
+        if record.step == 5:
+            break
+
+
+def _garbage(training, step):
+    class Cycle:
+        pass
+
+    cycle = Cycle()
+    cycle.run, cycle.itself = finder.steps(step), cycle
+    next(cycle.run)
+    del cycle
+    gc.collect()
+
+
+def _cancelled_task(training, step):
+    async def drive():
+        for _ in finder.steps(step):
+            await asyncio.sleep(0)
+
+    async def cancel():
+        task = asyncio.create_task(drive())
+        for _ in range(6):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+
+
+def _kernel_interrupt(training, step):
+    """A real signal, as the kernel gets it, in the middle of a step."""
+    training.fault.arm("loss", 6, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        finder.range_test(step)
+    return caught.value.partial_result.stop_reason
+
+
+def _fail(place, moment, kind, training, step):
+    def action():
+        raise kind(f"in the {place}")
+
+    training.fault.arm(place, MOMENTS[moment], action)
+    with pytest.raises(kind) as caught:
+        finder.range_test(step)
+    assert len(caught.value.partial_result) == MOMENTS[moment], "points were lost"
+    return caught.value.partial_result.stop_reason
+
+
+WAYS = {
+    "normal end": (_range_test, StopReason.COMPLETED),
+    "divergence": (_diverge, StopReason.DIVERGED),
+    "not finite": (_not_finite, StopReason.NOT_FINITE),
+    "stop": (_stop, StopReason.STOPPED),
+    "pause, then stop": (_pause_and_stop, StopReason.STOPPED),
+    "break": (_break, None),
+    "garbage collection": (_garbage, None),
+    "cancelled task": (_cancelled_task, None),
+    "kernel interrupt": (_kernel_interrupt, StopReason.INTERRUPTED),
+    "out of memory": (functools.partial(_fail, "forward", "middle", torch.OutOfMemoryError), StopReason.FAILED),
+}
+for _place in PLACES:
+    for _moment in MOMENTS:
+        for _kind, _reason in ((ValueError, StopReason.FAILED), (KeyboardInterrupt, StopReason.INTERRUPTED)):
+            _name = f"{_kind.__name__} in {_place}, {_moment} step"
+            WAYS[_name] = (functools.partial(_fail, _place, _moment, _kind), _reason)
+
+
+def make_step(training):
+    training.is_run = True
+    return TorchStep(
+        training.model,
+        training.optimizer,
+        training.loss_fn,
+        training.loader,
+        scaler=training.scaler,
+        also=[training.scheduler, training.loader.dataset],
+    )
+
+
+@functools.cache
+def undisturbed():
+    """The fingerprints of a training in which no finder ran, and the losses that follow."""
+    training = Training()
+    return fingerprints(training), training.losses(NUM_FOLLOWING)
+
+
+@functools.cache
+def outcome(way):
+    """Names of the things that are not what they were after this way out, and whether the losses that follow are."""
+    leave, reason = WAYS[way]
+    training = Training()
+    before = fingerprints(training)
+    step = make_step(training)
+    assert leave(training, step) == reason
+    training.is_run = False
+    training.fault.disarm()
+    after = fingerprints(training)
+    damaged = {name for name in before if before[name] != after[name]}
+    return damaged, training.losses(NUM_FOLLOWING) == undisturbed()[1]
+
+
+@pytest.mark.parametrize("thing", [*THINGS, *UNTOUCHED])
+@pytest.mark.parametrize("way", WAYS)
+def test_every_thing_is_restored_on_every_way_out(way, thing):
+    """However a range test ends, each thing is bit for bit what it was."""
+    assert thing not in outcome(way)[0]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_training_that_follows_is_undisturbed(way):
+    """However a range test ends, the next 100 steps give bitwise the losses of a training without it."""
+    assert outcome(way)[1]
+
+
+@pytest.mark.parametrize("thing", THINGS)
+def test_the_table_can_fail(thing):
+    """In the middle of the run each thing of the table is another than before: it is the leaving that restores it."""
+    training = Training()
+    before = THINGS[thing](training)
+    with make_step(training) as step:
+        step(1e-3), step(1e-3)
+        during = THINGS[thing](training)
+    if thing == "parameter objects":  # never change: parameters are filled, not replaced
+        assert before == during
+    else:
+        assert before != during
+
+
+def test_three_runs_in_a_row_leave_the_same_state():
+    """A snapshot is never aliased: after each of three runs everything is bitwise what it was before the first."""
+    training = Training()
+    before = fingerprints(training)
+    step = make_step(training)
+    for _ in range(3):
+        finder.range_test(step)
+        assert fingerprints(training) == before
