@@ -158,7 +158,7 @@ class TensorPart(Part):
         super().__init__(path)
         self.tensor = tensor
         self._is_leaf = tensor.is_leaf
-        self._alias = tensor.detach()  # keeps the memory alive, should training point the tensor elsewhere
+        self._alias = own_memory(tensor).detach()  # keeps it alive, should training point the tensor elsewhere
         self._requires_grad = tensor.requires_grad
         self._grad = tensor.grad if self._is_leaf else None
         self._hooks = [(slot, hooks, dict(hooks)) for slot, hooks in _hooks_of(tensor)]
@@ -171,8 +171,9 @@ class TensorPart(Part):
     def restore(self) -> None:
         """Point the tensor to its own memory again and put its flags, gradient and hooks back."""
         tensor = self.tensor
-        if tensor.layout is torch.strided and not tensor.is_set_to(self._alias):
-            tensor.data = self._alias
+        memory = own_memory(tensor)
+        if memory.layout is torch.strided and not memory.is_set_to(self._alias):
+            memory.data = self._alias
         if not self._is_leaf:
             return
         if not tensor.is_leaf:
@@ -224,7 +225,8 @@ def memory_blocks(tensors: Iterable[tuple[Path, Tensor]]) -> list[tuple[Path, Te
     """The memory behind the tensors, each piece once: what several of them share (ties, views) comes as a whole."""
     blocks: list[tuple[Path, Tensor]] = []
     sharing: dict[tuple[torch.device, int], list[tuple[Path, Tensor]]] = {}
-    for path, tensor in tensors:
+    for path, outer in tensors:
+        tensor = own_memory(outer)
         address = _address(tensor)
         if address:
             sharing.setdefault((tensor.device, address), []).append((path, tensor))
@@ -236,6 +238,12 @@ def memory_blocks(tensors: Iterable[tuple[Path, Tensor]]) -> list[tuple[Path, Te
     return blocks
 
 
+def own_memory(tensor: Tensor) -> Tensor:
+    """The tensor that holds the memory: of one that is sharded over several processes, this process's part."""
+    local: Tensor = getattr(tensor, "_local_tensor", tensor)
+    return local
+
+
 def _address(tensor: Tensor) -> int:
     """Where the memory of a tensor begins; 0 where it has none of its own (sparse, wrappers of other tensors)."""
     if tensor.layout is not torch.strided:
@@ -244,6 +252,11 @@ def _address(tensor: Tensor) -> int:
         return tensor.untyped_storage().data_ptr()
     except (RuntimeError, NotImplementedError):
         return 0
+
+
+def num_bytes(tensor: Tensor) -> int:
+    """The size of a tensor's contents; of a sparse one, of its stored values."""
+    return tensor.nbytes if tensor.layout is torch.strided else tensor._nnz() * tensor.element_size()
 
 
 def _whole_storage(tensor: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from itertools import chain
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ from lrwidget.steps.torch_parts import (
     Place,
     TensorPart,
     memory_blocks,
+    num_bytes,
     restore_parts,
 )
 from lrwidget.steps.torch_random import GENERATOR_TYPES, Generator, generator_part, process_parts
@@ -88,7 +90,7 @@ class TorchSnapshot:
         device = device or torch.device("cpu")
         self._process = list(process_parts(device))
         self._blocks = memory_blocks(self._tensors)
-        self.num_bytes = sum(live.nbytes for _, live in self._blocks)
+        self.num_bytes = sum(num_bytes(live) for _, live in self._blocks)
         self.place: Place = choose_place(self.num_bytes, free_bytes(device)) if place == "auto" else place
         self._memory = self._copy(may_move=place == "auto")
 
@@ -185,6 +187,11 @@ class TorchSnapshot:
         self._containers.append(ObjectPart(path, value))
         todo.extend(((*path, key), item) for key, item in vars(value).items() if self._may_change(item))
         kind = type(value)
+        if isinstance(value, torch.jit.ScriptModule):  # what it has lives outside of Python
+            held = (value.named_parameters(recurse=False), value.named_buffers(recurse=False), value.named_children())
+            todo.extend(((*path, name), item) for name, item in chain(*held))
+            mode = value.training
+            self._extras.append(Part((*path, "training"), lambda: setattr(value, "training", mode)))
         if (
             isinstance(value, nn.Module)
             and kind.get_extra_state is not nn.Module.get_extra_state
