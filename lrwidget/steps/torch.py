@@ -14,6 +14,7 @@ from lrwidget.steps import StepReturn
 from lrwidget.steps.interrupts import InterruptShield, shielded
 from lrwidget.steps.torch_batches import Batches, generator_holders, is_elsewhere
 from lrwidget.steps.torch_checks import check_batch, check_grad_mode, check_options, check_setup, needs_closure
+from lrwidget.steps.torch_distributed import Alone, current_rank, join_ranks, reshard
 from lrwidget.steps.torch_forward import (
     Compute,
     autocasting,
@@ -23,7 +24,6 @@ from lrwidget.steps.torch_forward import (
     make_validation,
     moved,
 )
-from lrwidget.steps.torch_distributed import Ranks, current_rank, join_ranks
 from lrwidget.steps.torch_random import reseed_all
 from lrwidget.steps.torch_readback import make_reader
 from lrwidget.steps.torch_state import TorchSnapshot
@@ -166,18 +166,24 @@ class TorchStep:
         roots = (model, loss_fn, forward, train_step)
         self._modules = [root for root in roots if isinstance(root, nn.Module)]
         self._state: TorchSnapshot | None = None
-        self._ranks: Ranks | None = None
+        self._ranks = Alone()
         self._claimed: set[int] = set()
         self._shield = InterruptShield()
         self._move = self._is_pair = self._ambient_autocast = False  # found out from the first batch of a run
         self._step: Callable[[float], StepReturn] = _not_entered
         check_setup(self._modules, optimizers)
 
+    @property
+    def rank(self) -> int:
+        """Which of the processes that train together this one is: 0 alone draws and writes."""
+        return current_rank()
+
     def __call__(self, lr: float, /) -> StepReturn:
         return self._step(lr)
 
     def __enter__(self) -> TorchStep:
         check_grad_mode()
+        reshard(self._modules)
         check_setup(self._modules, self._optimizers)
         self._claim()
         self._shield.raise_()
@@ -226,6 +232,7 @@ class TorchStep:
         finally:
             try:
                 if state is not None:
+                    reshard(self._modules)
                     state.restore()
             finally:
                 with _in_use_lock:
@@ -233,9 +240,8 @@ class TorchStep:
 
     def _part(self, error: BaseException | None) -> None:
         """Leave the other ranks, where there are any."""
-        ranks, self._ranks = self._ranks, None
-        if ranks is not None:
-            ranks.leave(error, lambda: self._shield.is_waiting)
+        ranks, self._ranks = self._ranks, Alone()
+        ranks.leave(error, lambda: self._shield.is_waiting)
 
     def _claim(self) -> None:
         """Take the model for this run, or say that another run has it."""
@@ -274,6 +280,11 @@ class TorchStep:
             switch = getattr(optimizer, "train", None)
             if callable(switch):  # schedule-free optimizers
                 switch()
+        if self._update.closure and not self._ranks.is_alone:
+            raise ValueError(
+                "need an optimizer without a closure where several processes train together, got one whose line search "
+                "would go other ways on each rank (LBFGS); take another optimizer, or one process"
+            )
         batch = self._batches.start()
         if self._has_form:
             check_batch(batch, has_loss_fn=self._loss_fn is not None)
@@ -283,20 +294,24 @@ class TorchStep:
 
     def _begin(self) -> None:
         """Make the step function for the batches as they stand now."""
-        batches = self._batches.stream
+        ranks = self._ranks
+        batches = ranks.batches(self._batches.stream)
         read = make_reader(self.lag, self._device)
         set_lr = LearningRates(self._optimizers).set
         if self._train_step is not None:
             own = moved(self._train_step, self._device) if self._move else self._train_step
-            self._step = own_step(set_lr, own, batches, read if self.lag else None)
+            self._step = ranks.losses(own_step(set_lr, own, batches, read if self.lag else None))
             return
         compute = self._make_compute()
         measure = self._make_validation(compute)
-        first = whole_step(set_lr, self._update.build(checked(compute), batches), measure, read)
+        first = ranks.losses(
+            whole_step(set_lr, self._update.build(ranks.forward(checked(compute)), batches), measure, read)
+        )
         if self._loss_fn is not None and self._is_simple and measure is None:
             steady = plain_step(self._optimizers[0], self.model, self._loss_fn, batches)
         else:
-            steady = whole_step(set_lr, self._update.build(compute, batches), measure, read)
+            update = self._update.build(ranks.forward(compute), batches)
+            steady = ranks.losses(whole_step(set_lr, update, measure, read))
 
         def take_first(lr: float) -> StepReturn:
             output = first(lr)
@@ -309,7 +324,7 @@ class TorchStep:
     def _is_simple(self) -> bool:
         """Whether the step needs nothing besides forward, backward and update of a pair of tensors."""
         wrapped = self._move or self._autocast is not None or self._ambient_autocast
-        return self._update.is_plain and self._is_pair and not wrapped and self.lag == 0
+        return self._update.is_plain and self._is_pair and not wrapped and self.lag == 0 and self._ranks.is_alone
 
     def _make_compute(self) -> Compute:
         compute = make_compute(self.model, self._loss_fn, self._forward)

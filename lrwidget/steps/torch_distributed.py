@@ -11,18 +11,16 @@ The talk has a process group of its own, so it is never mixed up with the traini
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from enum import IntEnum
-from typing import Any, SupportsFloat, TypeVar
+from typing import Any, SupportsFloat
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from lrwidget.steps import SKIPPED, StepOutput, StepReturn
-
-T = TypeVar("T")
 
 _LAST_WORD_POLL_SECONDS = 0.001
 _PATIENCE_FACTOR = 1.5  # a rank that has failed must still be there when the training's timeout frees the others
@@ -49,72 +47,50 @@ def current_rank() -> int:
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
-def join_ranks() -> Ranks | None:
-    """Begin to talk with the other ranks; all must call it. None where there are no others."""
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
-        return None
-    return Ranks()
+def reshard(modules: Iterable[nn.Module]) -> None:
+    """Let go of the whole parameters that FSDP2 may hold besides the sharded ones, which are saved and restored.
 
-
-class Ranks:
-    """The ranks of the default process group, for one run.
+    After a forward pass without a backward pass it keeps them; they would hide what is restored.
 
     Raises
     ------
-    RankError
-        If not all of them have come within the group's timeout.
+    TypeError
+        If a module is sharded in the old way, by a wrapper.
     """
+    for root in modules:
+        for module in root.modules():
+            if type(module).__name__ == "FullyShardedDataParallel":
+                raise TypeError(
+                    "need a model sharded by torch.distributed.fsdp.fully_shard, got the FullyShardedDataParallel "
+                    "wrapper, whose state cannot be put back; shard the plain model with fully_shard"
+                )
+            if callable(getattr(module, "reshard", None)):
+                module.reshard()
 
-    def __init__(self) -> None:
-        self._rank, self._num_ranks = dist.get_rank(), dist.get_world_size()
-        self._num_steps = 0
-        self._failed_at = 0.0
-        self._is_over = False  # all know that it is: nobody will answer any more
-        timeout = _timeout() * _PATIENCE_FACTOR
-        try:
-            self._group = dist.new_group(backend="gloo", timeout=timeout)
-        except RuntimeError as error:
-            raise RankError(
-                f"need all {self._num_ranks} ranks to begin the range test, and some did not come: {error}; "
-                "call it on every rank, not on rank 0 alone"
-            ) from error
 
-    def batches(self, source: Iterator[T]) -> Iterator[T]:
+def join_ranks() -> Alone:
+    """Begin to talk with the other ranks, where there are others; all must call it."""
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        return Ranks()
+    return Alone()
+
+
+class Alone:
+    """A process that trains by itself: everything stays as it is."""
+
+    is_alone = True
+
+    def batches(self, source: Iterator[Any]) -> Iterator[Any]:
         """The source's batches, as long as every rank has one."""
-        while True:
-            try:
-                batch = next(source)
-            except StopIteration:
-                self._tell(_Word.EXHAUSTED)
-                return
-            self._tell(_Word.BATCH)
-            if self._is_over:
-                return
-            yield batch
+        return source
 
     def forward(self, compute: Callable[[Any], Tensor]) -> Callable[[Any], Tensor]:
         """The same function; it returns when it has succeeded on every rank."""
-
-        def together(batch: Any) -> Tensor:
-            loss = compute(batch)
-            self._tell(_Word.FORWARD)
-            return loss
-
-        return together
+        return compute
 
     def losses(self, step: Callable[[float], StepReturn]) -> Callable[[float], StepReturn]:
         """The same step; the loss it returns is the mean over the ranks."""
-
-        def together(lr: float) -> StepReturn:
-            output = step(lr)
-            if output is SKIPPED:
-                self._tell(_Word.SKIPPED)
-                return SKIPPED
-            if isinstance(output, StepOutput):
-                return output._replace(loss=self._mean(output.loss))
-            return self._mean(output)
-
-        return together
+        return step
 
     def leave(self, error: BaseException | None, is_interrupted: Callable[[], bool]) -> None:
         """The last word of this rank.
@@ -131,6 +107,66 @@ class Ranks:
         RankError
             If another rank failed first, or can no longer be reached.
         """
+
+
+class Ranks(Alone):
+    """The ranks of the default process group, for one run.
+
+    Raises
+    ------
+    RankError
+        If not all of them have come within the group's timeout.
+    """
+
+    is_alone = False
+
+    def __init__(self) -> None:
+        self._rank, self._num_ranks = dist.get_rank(), dist.get_world_size()
+        self._num_steps = 0
+        self._failed_at = 0.0
+        self._is_over = False  # all know that it is: nobody will answer any more
+        timeout = _timeout() * _PATIENCE_FACTOR
+        try:
+            self._group = dist.new_group(backend="gloo", timeout=timeout)
+        except RuntimeError as error:
+            raise RankError(
+                f"need all {self._num_ranks} ranks to begin the range test, and some did not come: {error}; "
+                "call it on every rank, not on rank 0 alone"
+            ) from error
+
+    def batches(self, source: Iterator[Any]) -> Iterator[Any]:
+        while True:
+            try:
+                batch = next(source)
+            except StopIteration:
+                self._tell(_Word.EXHAUSTED)
+                return
+            self._tell(_Word.BATCH)
+            if self._is_over:
+                return
+            yield batch
+
+    def forward(self, compute: Callable[[Any], Tensor]) -> Callable[[Any], Tensor]:
+        def together(batch: Any) -> Tensor:
+            loss = compute(batch)
+            self._tell(_Word.FORWARD)
+            return loss
+
+        return together
+
+    def losses(self, step: Callable[[float], StepReturn]) -> Callable[[float], StepReturn]:
+        def together(lr: float) -> StepReturn:
+            output = step(lr)
+            if output is SKIPPED:
+                self._tell(_Word.SKIPPED)
+                return SKIPPED
+            if isinstance(output, StepOutput):
+                return output._replace(loss=self._mean(output.loss))
+            return self._mean(output)
+
+        return together
+
+    def leave(self, error: BaseException | None, is_interrupted: Callable[[], bool]) -> None:
         self._failed_at = time.time()
         try:
             if not self._is_over:
@@ -167,6 +203,7 @@ class Ranks:
             if _Word.FAILED in words:
                 self._is_over = True
                 self._raise_first(error)
+                return numbers
         except RankError:
             raise
         except RuntimeError as lost:
