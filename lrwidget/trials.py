@@ -14,7 +14,7 @@ from lrwidget.smoothing import smooth
 
 Verdict: TypeAlias = Literal["best", "as good", "worse", "clearly worse", "diverged", "not finished"]
 
-WINDOW = 10  # steps over which a training under way is compared with the best one
+WINDOW = 20  # steps over which a training under way is compared with the best one
 _EARLY_FRACTION, _LATE_FRACTION = 0.25, 0.5  # of the steps: when it may first be judged, and judged harder
 _LATE_PROGRESS = 0.5  # by then it has fallen at least so far, compared with the best one at the same step
 _CERTAIN = 4.0  # standard errors
@@ -134,7 +134,7 @@ def is_hopeless(recent: FloatArray, leader: FloatArray, num_done: int, num_steps
     -------
     bool
         After a quarter of the steps: whether its loss has risen while the best one's had fallen. After half of them:
-        whether it has fallen by less than half as far. In both cases over the last ten steps, and certainly: by four
+        whether it has fallen by less than half as far. In both cases over the last twenty steps, and certainly: by four
         standard errors. The same for ``c * loss + d``, c > 0.
     """
     if num_done < max(WINDOW, _EARLY_FRACTION * num_steps) or num_done > len(leader):

@@ -1,0 +1,189 @@
+"""Short trainings side by side: their ranking and its uncertainty."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from lrwidget import StopReason
+from lrwidget.trials import WINDOW, Trial, is_hopeless, rank, standard_error, tail_length
+
+
+def trial(lr, losses, reason=StopReason.COMPLETED, is_hopeless=False):
+    losses = np.array(losses, dtype=float)
+    return Trial(lr, np.full(len(losses), lr), losses, reason, is_hopeless)
+
+
+def falling_to(level, n=100, noise=0.0):
+    """From 2 to `level` within half of the steps, then flat; with this noise added, shape (n,) or 0."""
+    return np.maximum(2.0 - (2.0 - level) * np.arange(n) / (n / 2), level) + noise
+
+
+# ------------------------------------------------------------------------------------------------- standard error
+
+
+def test_the_standard_error_of_independent_noise_is_that_of_a_mean():
+    """Over many draws it is close to sigma / sqrt(n)."""
+    rng = np.random.default_rng(0)
+    errors = [standard_error(rng.normal(size=400)) for _ in range(200)]
+    assert np.mean(errors) == pytest.approx(1 / math.sqrt(400), rel=0.1)
+
+
+def test_the_standard_error_sees_that_neighbouring_steps_depend_on_each_other():
+    """For a moving sum of four the long-run standard deviation is 4 sigma, twice that of the values themselves."""
+    rng = np.random.default_rng(0)
+    draws = [np.convolve(rng.normal(size=1003), np.ones(4), "valid") for _ in range(200)]
+    errors = np.array([standard_error(values) for values in draws])
+    assert np.mean(errors) == pytest.approx(4 / math.sqrt(1000), rel=0.15)
+
+
+def test_a_trend_is_no_noise():
+    """A straight line has no standard error, however steep; three values tell nothing."""
+    assert standard_error(np.linspace(5.0, -3.0, 20)) == pytest.approx(0.0, abs=1e-12)
+    assert standard_error(np.array([1.0, 2.0, 3.0])) == math.inf
+
+
+@pytest.mark.parametrize("n", [15, 25, 50])
+def test_two_standard_errors_hold_the_mean_about_as_often_as_they_should(n):
+    """For noise that depends on its neighbour, more than 85 of 100 such intervals hold the truth (95 for large n)."""
+    rng = np.random.default_rng(1)
+    held = 0
+    for _ in range(500):
+        noise = np.convolve(rng.normal(size=n + 1), [1.0, 0.3], "valid")
+        held += abs(noise.mean()) <= 2 * standard_error(noise)
+    assert held / 500 > 0.85
+
+
+# -------------------------------------------------------------------------------------------------------- ranking
+
+
+def test_the_final_loss_is_the_mean_of_the_last_quarter():
+    """Of 40 steps the last 10 count; of few steps at least 5."""
+    losses = np.arange(40.0, 0.0, -1.0)
+    (standing,) = rank([trial(0.1, losses)])
+    assert standing.final_loss == pytest.approx(np.mean(losses[30:]))
+    assert (tail_length(40), tail_length(8), tail_length(3)) == (10, 5, 3)
+
+
+def test_trainings_are_ranked_by_their_final_loss():
+    """Lowest first; those without an end last, in the order given."""
+    noise = 0.01 * np.random.default_rng(0).normal(size=100)
+    trials = [
+        trial(1e-4, falling_to(1.5, noise=noise)),
+        trial(1e-3, falling_to(0.5, noise=noise)),
+        trial(1e-2, falling_to(1.0, noise=noise)),
+        trial(1e-1, [2.0, 3.0, math.nan], StopReason.NOT_FINITE),
+        trial(1.0, [2.0, 1.9], StopReason.STOPPED),
+        trial(2.0, [2.0, 1.9], StopReason.STOPPED, is_hopeless=True),
+    ]
+    ranking = rank(trials)
+    assert [s.lr for s in ranking] == [1e-3, 1e-2, 1e-4, 1e-1, 1.0, 2.0]
+    assert [s.rank for s in ranking] == [1, 2, 3, None, None, None]
+    verdicts = ["best", "worse", "worse", "diverged", "not finished", "clearly worse"]
+    assert [s.verdict for s in ranking] == verdicts
+    assert [s.trial for s in ranking] == [1, 2, 0, 3, 4, 5]
+    assert [s.num_steps for s in ranking] == [100, 100, 100, 3, 2, 2]
+
+
+def test_noise_of_shared_batches_drops_out_of_the_comparison():
+    """Two trainings .01 apart under noise of .2 are told apart if they saw the same batches, and tied if not."""
+    rng = np.random.default_rng(0)
+    shared, other = rng.normal(size=(2, 100)) * 0.2
+    own = 0.002 * rng.normal(size=100)
+    same = rank([trial(0.1, falling_to(0.5, noise=shared)), trial(0.2, falling_to(0.55, noise=shared + own))])
+    different = rank([trial(0.1, falling_to(0.5, noise=shared)), trial(0.2, falling_to(0.55, noise=other))])
+    assert same[0].final_error > 20 * same[1].excess_error
+    assert (same[1].verdict, same[1].excess) == ("worse", pytest.approx(0.05, abs=0.002))
+    assert different[1].verdict == "as good"
+
+
+def test_a_hundredth_of_the_fall_is_no_difference():
+    """Without any noise, two final losses are a tie where they differ by less than 1 % of what the best has fallen."""
+    best = falling_to(0.5)
+    assert rank([trial(0.1, best), trial(0.2, falling_to(0.5 + 0.014))])[1].verdict == "as good"
+    assert rank([trial(0.1, best), trial(0.2, falling_to(0.5 + 0.016))])[1].verdict == "worse"
+
+
+def test_independent_trainings_of_one_rate_are_called_worse_no_more_often_than_chance():
+    """Where nothing differs but the noise, the runner-up is "worse" in at most one of ten cases."""
+    rng = np.random.default_rng(2)
+    worse = sum(
+        rank([trial(lr, falling_to(0.5, noise=0.1 * rng.normal(size=100))) for lr in (0.1, 0.2)])[1].verdict == "worse"
+        for _ in range(300)
+    )
+    assert worse / 300 < 0.1
+
+
+def test_trainings_are_compared_over_the_steps_that_all_have():
+    """One that ran out of data after 60 steps is compared with the others at their steps 45 to 60."""
+    long, short = np.linspace(2.0, 0.0, 100), np.linspace(2.0, 0.5, 100)[:60]
+    ranking = rank([trial(0.1, long), trial(0.2, short, StopReason.DATA_EXHAUSTED)])
+    assert [s.final_loss for s in ranking] == [pytest.approx(long[45:60].mean()), pytest.approx(short[45:].mean())]
+
+
+def test_a_training_that_ends_above_its_start_has_diverged():
+    """It came to an end with finite losses and is ranked, but nobody would train with it."""
+    noise = 0.05 * np.random.default_rng(0).normal(size=100)
+    rising = trial(1.0, np.linspace(1.0, 5.0, 100) + noise)
+    flat = trial(0.1, 1.0 + noise)
+    assert [(s.rank, s.verdict) for s in rank([rising])] == [(1, "diverged")]
+    assert rank([flat])[0].verdict == "best"
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1e-6, 0.0), (1e6, 0.0), (1.0, -100.0), (1e3, 1e3)])
+def test_the_ranking_does_not_depend_on_the_unit_and_the_zero_of_the_loss(scale, shift):
+    """c * loss + d has the same order and verdicts, final losses and errors to scale."""
+    rng = np.random.default_rng(3)
+    levels = {1e-3: 1.0, 1e-2: 0.5, 3e-2: 0.51, 1e-1: 0.8}
+    curves = {lr: falling_to(level, noise=0.05 * rng.normal(size=100)) for lr, level in levels.items()}
+    curves[1.0] = np.linspace(2.0, 9.0, 100) + 0.1 * rng.normal(size=100)
+    plain = rank([trial(lr, losses) for lr, losses in curves.items()])
+    moved = rank([trial(lr, scale * losses + shift) for lr, losses in curves.items()])
+    assert [(s.lr, s.verdict) for s in moved] == [(s.lr, s.verdict) for s in plain]
+    assert [s.excess for s in moved] == pytest.approx([scale * s.excess for s in plain], rel=1e-6)
+    assert [s.final_error for s in moved] == pytest.approx([scale * s.final_error for s in plain], rel=1e-6)
+
+
+def test_no_trials_have_no_ranking():
+    """Nothing gives nothing."""
+    assert rank([]) == []
+
+
+# ------------------------------------------------------------------------------------------------------- hopeless
+
+
+def hopeless_at(losses, leader):
+    """The first step after which the training is given up, or None."""
+    n = len(leader)
+    ends = (k for k in range(1, len(losses) + 1) if is_hopeless(losses[max(0, k - WINDOW) : k], leader, k, n))
+    return next(ends, None)
+
+
+def test_a_risen_loss_is_given_up_after_a_quarter_of_the_steps():
+    """Not before: some trainings jump at first and come back."""
+    leader = np.linspace(2.0, 0.5, 100)
+    assert hopeless_at(np.linspace(2.0, 4.0, 100), leader) == 25
+    jump = np.where(np.arange(100) < 12, 5.0, leader)
+    jump[0] = 2.0
+    assert hopeless_at(jump, leader) is None
+
+
+def test_a_training_that_hardly_falls_is_given_up_after_half_of_the_steps():
+    """Less than half of the best one's fall is hopeless then; a little more than half is not."""
+    leader = np.linspace(2.0, 0.5, 100)
+    assert hopeless_at(np.linspace(2.0, 1.7, 100), leader) == 50
+    assert hopeless_at(np.linspace(2.0, 1.2, 100), leader) is None
+
+
+def test_noise_alone_is_not_given_up():
+    """A training that is as good as the best one but for noise is hardly ever stopped."""
+    rng = np.random.default_rng(4)
+    pairs = [2.0 - 0.3 * np.arange(100) / 100 + 0.2 * rng.normal(size=(2, 100)) for _ in range(300)]
+    assert sum(hopeless_at(a, b) is not None for a, b in pairs) <= 6
+
+
+def test_nothing_is_hopeless_beside_a_leader_that_has_not_fallen():
+    """Without a fall there is no yardstick."""
+    assert hopeless_at(np.full(100, 3.0), np.full(100, 2.0)) is None

@@ -1,0 +1,141 @@
+"""Which learning rates a verification tries, and what it costs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from lrwidget import LearningRateFinder, RangeTestResult, suggest
+from lrwidget.verify_plan import first_lrs, lrs_around, next_lr, planned_trial
+
+FINDER = LearningRateFinder(num_steps=100)
+
+
+# --------------------------------------------------------------------------------------------------------- the cost
+
+
+def test_without_rates_everything_costs_five_range_tests():
+    """One range test of 100 steps and five trainings of 80 steps are 500 steps."""
+    plan = FINDER.verify_plan()
+    assert (plan.range_test_steps, plan.num_lrs, plan.num_steps, plan.total_steps) == (100, 5, 80, 500)
+    assert plan.lrs == ()
+
+
+def test_around_a_known_rate_all_of_the_budget_goes_into_trainings():
+    """Five trainings of 100 steps; three of their rates are certain."""
+    plan = FINDER.verify_plan(around=0.01)
+    assert (plan.range_test_steps, plan.num_lrs, plan.num_steps, plan.total_steps) == (0, 5, 100, 500)
+    assert plan.lrs == pytest.approx([0.01 / 10**0.75, 0.01, 0.01 * 10**0.75])
+
+
+def test_rates_of_ones_own_share_the_budget():
+    """Two rates train 250 steps each, seven 71; an own number of steps counts as it is."""
+    assert FINDER.verify_plan([0.1, 0.01]).num_steps == 250
+    assert FINDER.verify_plan([0.1, 0.01]).lrs == (0.01, 0.1)
+    assert FINDER.verify_plan(np.geomspace(1e-3, 1, 7)).num_steps == 71
+    assert FINDER.verify_plan([0.1, 0.01], num_steps=30).total_steps == 60
+
+
+def test_the_time_is_told_from_a_range_test():
+    """100 steps in 2 s make 500 steps 10 s; a test without a step tells nothing."""
+    result = RangeTestResult(np.geomspace(1e-3, 1, 100), np.ones(100), seconds=2.0)
+    assert FINDER.verify_plan(around=0.1).seconds(result) == pytest.approx(10.0)
+    assert FINDER.verify_plan(around=0.1).seconds(RangeTestResult([], [])) is None
+
+
+def test_the_plan_can_be_read():
+    """The text has the rates, the steps and their sum."""
+    assert str(FINDER.verify_plan([0.1, 0.01], 30)) == "2 trainings of 30 steps at 1.0e-02, 1.0e-01: 60 steps in all"
+    assert str(FINDER.verify_plan()) == "1 range test of 100 steps, 5 trainings of 80 steps: 500 steps in all"
+    assert "and 2 more where these point: 500 steps in all" in str(FINDER.verify_plan(around=0.1))
+
+
+# ------------------------------------------------------------------------------------------------------- the rates
+
+
+def test_five_rates_around_one_span_a_decade_and_a_half():
+    """In equal ratios, the rate itself in the middle to the last bit."""
+    lrs = lrs_around(0.03)
+    assert np.diff(np.log10(lrs)) == pytest.approx([0.375] * 4)
+    assert lrs[2] == 0.03
+
+
+def test_the_next_rate_lies_beyond_the_edge_while_the_best_does():
+    """0.75 decades beyond, on either side."""
+    assert next_lr({0.01: 3.0, 0.1: 2.0, 1.0: 1.0}) == pytest.approx(10**0.75)
+    assert next_lr({0.01: 1.0, 0.1: 2.0, 1.0: math.inf}) == pytest.approx(0.01 / 10**0.75)
+
+
+def test_the_next_rate_lies_in_the_wider_gap_beside_the_best():
+    """Of two equal gaps in that towards the better neighbour; halfway in the logarithm."""
+    assert next_lr({0.01: 2.0, 0.1: 1.0, 1.0: 3.0}) == pytest.approx(10**-1.5)
+    assert next_lr({0.01: 3.0, 0.1: 1.0, 1.0: 2.0}) == pytest.approx(10**-0.5)
+    assert next_lr({0.01: 2.0, 0.1: 1.0, 0.3: 1.5, 1.0: 3.0}) == pytest.approx(10**-1.5)
+    low, middle, high = first_lrs(0.02)
+    assert next_lr({low: 2.0, middle: 1.0, high: math.inf}) == pytest.approx(math.sqrt(low * middle))
+
+
+def test_where_all_came_to_nothing_the_next_rate_lies_well_below():
+    """A decade and a half below the lowest."""
+    assert next_lr({0.1: math.inf, 1.0: math.inf}) == pytest.approx(0.1 / 10**1.5)
+
+
+def test_a_rate_may_be_a_schedule():
+    """A function of the step gives each step's rate; its name among the others is the highest of them."""
+    planned = planned_trial(lambda step: 0.1 / (step + 1), 4)
+    assert planned.lrs.tolist() == [0.1, 0.05, 0.1 / 3, 0.025]
+    assert planned.lr == 0.1
+
+
+def test_a_schedule_may_be_a_factor_on_every_rate():
+    """The rate keeps its own name; the steps' rates are its product with the factor."""
+    planned = planned_trial(0.4, 3, lambda step: 1 - step / 2)
+    assert (planned.lr, planned.lrs.tolist()) == (0.4, [0.4, 0.2, 0.0])
+
+
+# -------------------------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"lrs": []}, ValueError, r"need at least one learning rate, got lrs=\[\]"),
+        ({"lrs": [0.1, 0.1]}, ValueError, "need different learning rates"),
+        ({"lrs": [0.1, 0.0]}, ValueError, r"need a positive, finite learning rate, got 0\.0"),
+        ({"lrs": [0.1, math.inf]}, ValueError, "got inf"),
+        ({"lrs": ["0.1"]}, TypeError, "need a real number as learning rate, got '0.1'"),
+        ({"lrs": [True]}, TypeError, "got True"),
+        ({"lrs": [lambda step: -1.0]}, ValueError, r"got -1\.0 at step 0"),
+        ({"lrs": [lambda step: 0.0]}, ValueError, "need a learning rate above 0 at some step"),
+        ({"lrs": [lambda step: math.nan if step == 3 else 1.0]}, ValueError, "got nan at step 3"),
+        ({"around": -1.0}, ValueError, r"need a positive, finite around, got -1\.0"),
+        ({"around": "auto"}, TypeError, "need a real number as around"),
+        ({"num_steps": 1}, ValueError, "need num_steps >= 2, got num_steps=1"),
+        ({"num_steps": 10.0}, TypeError, "need a whole number num_steps"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(arguments, error, message):
+    """Each wrong argument raises before any training, with what was wanted and what came."""
+    with pytest.raises(error, match=message):
+        FINDER.verify_plan(**arguments)
+
+
+def test_a_suggestion_without_a_rate_is_refused_with_its_reason():
+    """Verifying around nothing needs rates of one's own."""
+    flat = RangeTestResult(np.geomspace(1e-5, 1, 50), np.ones(50))
+    for around in (flat, flat.suggest()):
+        with pytest.raises(ValueError, match=r"need a suggestion with a learning rate, got none .*; pass lrs="):
+            FINDER.verify_plan(around=around)
+
+
+def test_a_range_test_and_its_suggestion_stand_for_the_suggested_rate():
+    """Both give the same plan as the number."""
+    lrs = np.geomspace(1e-5, 10, 100)
+    losses = 2.0 - 1.0 / (1 + (0.01 / lrs) ** 2) + 3.0 * (lrs > 1) * lrs
+    result = RangeTestResult(lrs, losses)
+    suggestion = suggest(lrs, losses)
+    assert suggestion.lr is not None
+    plans = [FINDER.verify_plan(around=around) for around in (result, suggestion, suggestion.lr)]
+    assert plans[0] == plans[1] == plans[2]

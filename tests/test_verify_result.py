@@ -1,0 +1,120 @@
+"""What a verification leaves behind."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from lrwidget import RangeTestResult, StopReason
+from lrwidget.trials import Trial
+from lrwidget.verify_result import VerifyResult
+
+
+def trial(lr, level, noise=0.0, n=60, reason=StopReason.COMPLETED):
+    """Falls from 2 to `level` in half of its steps."""
+    losses = np.maximum(2.0 - (2.0 - level) * np.arange(n) / 30, level) + noise
+    return Trial(lr, np.full(n, lr), losses, reason)
+
+
+def result_of(*trials, **fields):
+    return VerifyResult(trials, 60, **fields)
+
+
+def test_the_best_rate_is_the_one_with_the_lowest_final_loss():
+    """Where the others are clearly worse, there is nothing else to consider."""
+    result = result_of(trial(0.01, 1.5), trial(0.1, 0.5), trial(1.0, 1.0))
+    assert (result.best_lr, result.tied_lrs, result.edge) == (0.1, [0.1], None)
+
+
+def test_of_a_tie_the_middle_rate_is_the_best():
+    """Four rates that differ by less than a hundredth of the fall: the one nearest to their geometric mean, ranked
+    higher where two are equally near."""
+    levels = {0.01: 1.5, 0.03: 0.501, 0.1: 0.502, 0.3: 0.5, 1.0: 0.503}
+    result = result_of(*[trial(lr, level) for lr, level in levels.items()])
+    assert result.tied_lrs == [0.03, 0.1, 0.3, 1.0]
+    assert result.ranking[0].lr == 0.3
+    assert result.best_lr == 0.3
+    three = result_of(*[trial(lr, level) for lr, level in levels.items() if lr != 1.0])
+    assert (three.tied_lrs, three.best_lr) == ([0.03, 0.1, 0.3], 0.1)
+
+
+@pytest.mark.parametrize(("levels", "edge"), [((0.5, 1.0), "lowest"), ((1.0, 0.5), "highest")])
+def test_a_best_rate_at_the_edge_is_told(levels, edge):
+    """A better one may lie beyond, and the text says where."""
+    result = result_of(trial(0.1, levels[0]), trial(1.0, levels[1]))
+    assert result.edge == edge
+    assert f"It is the {edge} rate tried" in str(result)
+
+
+def test_one_rate_has_no_edge():
+    """There is nothing to be at the edge of."""
+    assert result_of(trial(0.1, 0.5)).edge is None
+
+
+def test_where_no_loss_fell_there_is_no_best_rate():
+    """Diverged and unfinished trainings recommend nothing."""
+    losses = np.linspace(1.0, 50.0, 60)
+    rising = Trial(1.0, np.full(60, 1.0), losses, StopReason.COMPLETED)
+    result = result_of(trial(0.1, 0.5, reason=StopReason.STOPPED), rising)
+    assert (result.best_lr, result.best, result.tied_lrs, result.edge) == (None, None, [], None)
+    assert "Best LR: none" in str(result)
+
+
+def test_without_a_suggestion_to_verify_the_text_says_why():
+    """The range test's reason stands where the best rate would."""
+    flat = RangeTestResult(np.geomspace(1e-5, 1, 50), np.ones(50))
+    result = VerifyResult((), 80, flat)
+    assert str(result).endswith("Best LR: none\n" + flat.suggest().reason)
+    assert result.num_steps_taken == 50
+
+
+def test_the_dataframe_has_a_row_per_step_of_each_trial():
+    """Columns trial, lr, step, step_lr, loss, smoothed_loss; the smoothing is that of the trial."""
+    a, b = trial(0.1, 0.5), trial(1.0, 1.0, n=20)
+    frame = result_of(a, b).to_dataframe()
+    assert list(frame.columns) == ["trial", "lr", "step", "step_lr", "loss", "smoothed_loss"]
+    assert frame.groupby("trial").size().tolist() == [60, 20]
+    part = frame[frame["trial"] == 1]
+    assert part["loss"].tolist() == b.losses.tolist()
+    assert part["smoothed_loss"].tolist() == b.smoothed().tolist()
+    assert part["lr"].unique().tolist() == [1.0]
+    assert part["step"].tolist() == list(range(20))
+
+
+def test_an_empty_result_has_an_empty_dataframe():
+    """The columns are there all the same."""
+    frame = VerifyResult((), 80).to_dataframe()
+    assert list(frame.columns) == ["trial", "lr", "step", "step_lr", "loss", "smoothed_loss"]
+    assert len(frame) == len(VerifyResult((), 80).ranking_dataframe()) == 0
+
+
+def test_the_ranking_is_a_dataframe_too():
+    """One row per trial, best first; whole ranks, missing where a training came to no end."""
+    broken = Trial(3.0, np.full(2, 3.0), np.array([2.0, math.inf]), StopReason.NOT_FINITE)
+    frame = result_of(trial(0.1, 1.0), trial(1.0, 0.5), broken).ranking_dataframe()
+    assert frame["lr"].tolist() == [1.0, 0.1, 3.0]
+    assert frame["rank"].tolist()[:2] == [1, 2]
+    assert frame["rank"].isna().tolist() == [False, False, True]
+    assert frame["verdict"].tolist() == ["best", "worse", "diverged"]
+
+
+def test_the_text_tells_ranks_losses_uncertainties_and_what_ended_early():
+    """Exactly, for trainings without noise."""
+    broken = Trial(3.0, np.full(2, 3.0), np.array([2.0, math.inf]), StopReason.NOT_FINITE)
+    result = result_of(trial(0.1, 1.0), trial(1.0, 0.5), broken)
+    assert str(result).splitlines() == [
+        "Verify: 3 trainings of 60 steps from the same state, 122 steps in all, 1 ended early, completed",
+        "rank  lr       final loss",
+        "   1  1.0e+00  0.5 ± 0  best",
+        "   2  1.0e-01  1 ± 0  worse, by 0.5 ± 0",
+        "   -  3.0e+00  diverged at step 2",
+        "Best LR: 1.0e+00",
+    ]
+
+
+def test_a_tie_is_said():
+    """The rates that cannot be told from the best are named."""
+    result = result_of(trial(0.03, 0.5), trial(0.1, 0.501), trial(0.3, 0.502), trial(1.0, 1.5))
+    assert "It cannot be told from 3.0e-02, 3.0e-01; the middle one is taken." in str(result)
