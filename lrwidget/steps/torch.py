@@ -139,13 +139,19 @@ class TorchStep:
             model=model,
             optimizers=optimizers,
             ways={"loss_fn": loss_fn, "forward": forward, "train_step": train_step},
+            extras={
+                "accumulation_steps": accumulation_steps != 1,
+                "max_grad_norm": max_grad_norm,
+                "record_grad_norm": record_grad_norm,
+                "autocast": autocast,
+                "scaler": scaler,
+                "validation": validation,
+            },
             counts={
                 "accumulation_steps": accumulation_steps,
                 "num_validation_batches": num_validation_batches,
                 "lag": self.lag,
             },
-            max_grad_norm=max_grad_norm,
-            scaler=scaler,
             snapshot=snapshot,
         )
         self.model = model

@@ -135,9 +135,8 @@ def check_options(
     model: object,
     optimizers: Sequence[Any],
     ways: Mapping[str, object],
+    extras: Mapping[str, object],
     counts: Mapping[str, object],
-    max_grad_norm: float | None,
-    scaler: object,
     snapshot: str,
 ) -> None:
     """Whether the arguments of a train step fit together.
@@ -157,18 +156,25 @@ def check_options(
     given = [name for name, value in ways.items() if value is not None]
     if len(given) > 1:
         raise TypeError(f"need one way to the loss, got {' and '.join(given)}; pass one of {', '.join(ways)}")
+    idle = [name for name, value in extras.items() if value]
+    if idle and ways["train_step"] is not None:
+        raise TypeError(
+            f"need no more than a train_step that does the whole step, got {' and '.join(idle)} too; do it in the "
+            "function, and name what it changes (a scaler, a scheduler) in also=[...]"
+        )
     for name, least in (("accumulation_steps", 1), ("num_validation_batches", 1), ("lag", 0)):
         count = counts[name]
         if isinstance(count, bool) or not isinstance(count, int):
             raise TypeError(f"need a whole number {name}, got {name}={count!r}; pass an int")
         if count < least:
             raise ValueError(f"need {name} >= {least}, got {name}={count}")
+    max_grad_norm: Any = extras["max_grad_norm"]
     if max_grad_norm is not None and not max_grad_norm > 0:
         raise ValueError(f"need max_grad_norm > 0, got max_grad_norm={max_grad_norm}; None does not clip")
     if snapshot not in ("auto", "device", "host"):
         raise ValueError(f'need snapshot "auto", "device" or "host", got snapshot={snapshot!r}')
     closures = [type(optimizer).__name__ for optimizer in optimizers if needs_closure(optimizer)]
-    if closures and (scaler is not None or len(optimizers) > 1) and ways.get("train_step") is None:
+    if closures and (extras["scaler"] is not None or len(optimizers) > 1) and ways["train_step"] is None:
         raise TypeError(
             f"need an optimizer that steps without a closure beside a scaler or other optimizers, got {closures[0]}; "
             "pass train_step=function(batch) -> loss that does the whole step"

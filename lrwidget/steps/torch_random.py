@@ -14,6 +14,8 @@ from lrwidget.steps.torch_parts import Part, Path
 Generator: TypeAlias = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
 GENERATOR_TYPES = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 
+_STREAM = 0x6C7277  # a number of our own
+
 
 def generator_part(path: Path, generator: Generator) -> Part:
     """The state of one generator object."""
@@ -66,8 +68,10 @@ def _autocast_part(kind: str) -> Part:
 
 def reseed_all(seed: int, generators: Iterable[Generator]) -> None:
     """Start every global source, and the given generators, from a seed."""
+    # Not from the number itself: small seeds are popular, and a repeat must not be the run it is compared with.
+    seed = int(np.random.SeedSequence((_STREAM, seed)).generate_state(1)[0])
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
     torch.manual_seed(seed)  # every device
     for generator in generators:
         if isinstance(generator, torch.Generator):
@@ -76,4 +80,4 @@ def reseed_all(seed: int, generators: Iterable[Generator]) -> None:
             bits: Any = generator.bit_generator
             bits.state = type(bits)(seed).state
         else:
-            generator.seed(seed % 2**32)
+            generator.seed(seed)

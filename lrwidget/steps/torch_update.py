@@ -225,8 +225,8 @@ def own_step(
     def step(lr: float) -> StepReturn:
         set_lr(lr)
         output: StepReturn = train_step(next(batches))
-        if read is not None and isinstance(output, Tensor):
-            return read(output, None)
+        if isinstance(output, Tensor):
+            return output.detach() if read is None else read(output, None)
         return output
 
     return step
