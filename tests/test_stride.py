@@ -54,7 +54,7 @@ def test_dragging_the_slider_moves_the_whole_walk(stride: Stride) -> None:
     """A value from the browser's slider becomes the rate, in three digits, and everything follows."""
     from_browser(stride._slider, value=0.19054607)
     assert stride.lr == 0.191
-    assert stride._text.value == 0.191
+    assert stride._lr_box.value == 0.191
     np.testing.assert_array_equal(
         shown_path(stride)[0], take_walk(make_surface("valley"), 0.191, num_steps=60).weights[:, 0]
     )
@@ -70,7 +70,7 @@ def test_the_browsers_rounding_is_not_taken_for_a_wish(stride: Stride) -> None:
 
 def test_the_text_box_takes_any_rate(stride: Stride) -> None:
     """A typed rate is taken to the last digit, and the slider goes along."""
-    from_browser(stride._text, value=0.123456)
+    from_browser(stride._lr_box, value=0.123456)
     assert stride.lr == 0.123456
     assert stride._slider.value == pytest.approx(0.123456)
 
@@ -96,15 +96,15 @@ def test_controls_set_the_traits(stride: Stride) -> None:
     assert (stride.surface, stride.optimizer, stride.curvature) == ("double well 2-D", "Adam", 31.6)
 
 
-@pytest.mark.parametrize("optimizer", ["SGD", "momentum"])
-def test_the_limit_is_marked(stride: Stride, optimizer: str) -> None:
+@pytest.mark.parametrize(("optimizer", "factor"), [("SGD", "2"), ("momentum", "3.8")])
+def test_the_limit_is_marked(stride: Stride, optimizer: str, factor: str) -> None:
     """The dashed line and the text under the slider give theory's limit of this optimizer and curvature."""
     stride.optimizer, stride.curvature = optimizer, 40.0
     limit = lr_limit(40.0, optimizer)
     assert stride.limit == limit
     assert stride._ends._limit.visible
     assert stride._ends._limit.x.tolist() == [limit, limit]
-    assert f"= {limit:.3g}<" in stride._ruler.value
+    assert f"{factor}/curvature = {limit:.3g}<" in stride._ruler.value
 
 
 def test_adam_has_no_mark(stride: Stride) -> None:
@@ -124,7 +124,7 @@ def test_step_and_reset_show_parts_of_the_walk(stride: Stride) -> None:
         stride._step_button.click()
         assert stride.position == expected
         assert len(shown_path(stride)[0]) == expected + 1
-        assert f"step {expected} of 60" in stride._progress.value
+        assert f"step {expected} of 60" in stride._words.value
     stride.position = 60
     stride._step_button.click()
     assert stride.position == 1
@@ -203,4 +203,4 @@ def test_a_refused_setting_leaves_the_old_one(stride: Stride) -> None:
     with pytest.raises(ValueError, match="need"):
         stride.lr = 100.0
     assert stride.lr == 0.03
-    assert stride._text.value == 0.03
+    assert stride._lr_box.value == 0.03

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import math
-from html import escape
 from threading import RLock
 from typing import Any
 
 import ipywidgets as widgets
 import traitlets
 
-from lrwidget.live.descent import MOMENTUM, OPTIMIZERS, Verdict, Walk, judge, lr_limit, take_walk
+from lrwidget.live.descent import OPTIMIZERS, Verdict, Walk, judge, lr_limit, take_walk
 from lrwidget.live.surfaces import SURFACES, make_surface
+from lrwidget.ui.parts import guard_messages, set_traits
+from lrwidget.ui.stride_parts import (
+    button,
+    link_log_slider,
+    log_slider,
+    number_box,
+    picture,
+    ruler,
+    setting,
+    verdict_box,
+)
 from lrwidget.ui.stride_pictures import MAX_LR, MIN_LR, EndsByRate, Landscape, LossOverSteps
+from lrwidget.ui.stride_style import CSS
+from lrwidget.ui.style import style_sheet
 
 MAX_CURVATURE = 50.0
 _INTERVAL_MS = 80
-_SLIDER_STEP = 0.01  # decades
 _MOST_DRAWS = 150  # of one play: a tab that nobody looks at has to catch up with all of them
+_OPTIMIZER_TOOLTIPS = ["Plain gradient descent", "With momentum 0.9", "Adam, with its usual betas"]
 
 
 class Stride(widgets.VBox):
@@ -81,8 +93,13 @@ class Stride(widgets.VBox):
         self.position = num_steps
         self._join_controls()
         self.children = self._layout()
+        self.add_class("lrwidget").add_class("lrw-stride")
         self.observe(self._on_setting_change, ["surface", "optimizer", "lr", "curvature", "position"])
         self._render()
+        guard_messages(self, self._lock)
+
+    def __repr__(self) -> str:
+        return f"Stride({self.surface!r}, {self.optimizer!r}, lr={self.lr}, curvature={self.curvature})"
 
     @property
     def walk(self) -> Walk:
@@ -120,65 +137,55 @@ class Stride(widgets.VBox):
     # The parts
 
     def _make_controls(self) -> None:
-        self._surface = widgets.Dropdown(options=list(SURFACES), description="Surface")
+        self._surface = widgets.Dropdown(options=list(SURFACES), tooltip="The loss surface")
         self._optimizer = widgets.ToggleButtons(options=list(OPTIMIZERS), tooltips=_OPTIMIZER_TOOLTIPS)
-        self._optimizer.style.button_width = "auto"
-        self._curvature = widgets.FloatLogSlider(
-            min=0, max=math.log10(MAX_CURVATURE), step=_SLIDER_STEP, description="Curvature", readout_format=".3g"
-        )
-        self._slider = widgets.FloatLogSlider(
-            min=math.log10(MIN_LR),
-            max=math.log10(MAX_LR),
-            step=_SLIDER_STEP,
-            readout=False,
-            layout=widgets.Layout(width="auto"),
-        )
-        self._text = widgets.BoundedFloatText(min=MIN_LR, max=MAX_LR, step=None, layout=widgets.Layout(width="90px"))
+        self._curvature = log_slider("curvature", "How sharp the bottom is", 1.0, MAX_CURVATURE)
+        self._slider = log_slider("learning rate", "The length of the stride", MIN_LR, MAX_LR)
+        self._curvature_box = number_box(1.0, MAX_CURVATURE)
+        self._lr_box = number_box(MIN_LR, MAX_LR)
         self._ruler = widgets.HTML()
         self._clock = widgets.Play(interval=_INTERVAL_MS, max=self.num_steps, layout=widgets.Layout(display="none"))
         self._clock.step = math.ceil(self.num_steps / _MOST_DRAWS)
-        self._play_button = _button("Play", "play", "Show the walk step by step")
-        self._step_button = _button("Step", "step-forward", "One step more")
-        self._reset_button = _button("Reset", "undo", "Back to the start")
-        self._progress = widgets.HTML()
+        self._play_button = button("Play", "run", "Show the walk step by step").add_class("lrw-play")
+        self._play_button.button_style = "primary"
+        self._step_button = button("Step", "step", "One step more")
+        self._reset_button = button("Reset", "back", "Back to the start")
+        self._words = widgets.HTML().add_class("lrw-stride-words")
         self._message = widgets.HTML()
 
     def _join_controls(self) -> None:
         for trait, control in (
             ("surface", self._surface),
             ("optimizer", self._optimizer),
-            ("lr", self._text),
+            ("curvature", self._curvature_box),
+            ("lr", self._lr_box),
             ("position", self._clock),
         ):
             traitlets.link((self, trait), (control, "value"))
         for trait, slider in (("lr", self._slider), ("curvature", self._curvature)):
-            _link_log_slider(self, trait, slider)
+            link_log_slider(self, trait, slider)
         self._clock.observe(self._on_clock_playing, "playing")
         self._play_button.on_click(self._on_play_click)
         self._step_button.on_click(self._on_step_click)
         self._reset_button.on_click(self._on_reset_click)
 
     def _layout(self) -> tuple[widgets.Widget, ...]:
-        wrap = widgets.Layout(flex_flow="row wrap", align_items="center")
-        slider = widgets.VBox([self._slider, self._ruler], layout=widgets.Layout(flex="1 1 200px", min_width="0"))
-        buttons = (self._play_button, self._step_button, self._reset_button, self._progress, self._clock)
+        buttons = (self._play_button, self._step_button, self._reset_button, self._words)
+        toolbar = widgets.Box([*buttons, self._surface, self._optimizer, self._clock]).add_class("lrw-toolbar")
+        lr = widgets.VBox([setting(self._slider, self._lr_box), self._ruler]).add_class("lrw-stride-lr")
+        settings = widgets.Box([lr, setting(self._curvature, self._curvature_box)]).add_class("lrw-stride-settings")
+        pictures = [
+            picture("The walk", self._landscape.figure, "lrw-stride-walk"),
+            picture("Loss over the steps", self._losses.figure, "lrw-stride-chart"),
+            picture(f"Loss after {self.num_steps} steps", self._ends.figure, "lrw-stride-chart"),
+        ]
         return (
-            widgets.Box([self._surface, self._optimizer, self._curvature], layout=wrap),
-            widgets.Box(
-                [widgets.Label("Learning rate"), slider, self._text], layout=widgets.Layout(align_items="flex-start")
-            ),
-            widgets.Box([*buttons], layout=wrap),
-            self._message,
-            widgets.Box([self._scene(), self._side()], layout=widgets.Layout(flex_flow="row wrap")),
+            style_sheet(),
+            widgets.HTML(f"<style>{CSS}</style>").add_class("lrw-style"),
+            widgets.VBox([toolbar, settings]).add_class("lrw-controls"),
+            widgets.Box(pictures).add_class("lrw-stride-pictures"),
+            widgets.VBox([self._message]).add_class("lrw-footer"),
         )
-
-    def _scene(self) -> widgets.Widget:
-        return widgets.VBox([widgets.HTML(_heading("The walk")), self._landscape.figure], layout=_column("3 1 400px"))
-
-    def _side(self) -> widgets.Widget:
-        losses = [widgets.HTML(_heading("Loss over the steps")), self._losses.figure]
-        ends = [widgets.HTML(_heading(f"Loss after {self.num_steps} steps, at every learning rate")), self._ends.figure]
-        return widgets.VBox([*losses, *ends], layout=_column("2 1 300px"))
 
     @traitlets.validate("surface", "optimizer", "lr", "curvature", "position")
     def _is_possible(self, proposal: Any) -> Any:
@@ -219,77 +226,25 @@ class Stride(widgets.VBox):
                 self._landscape.draw_surface(walk.surface)
             if self._is_new("ends", (*surface, self.optimizer)):
                 self._ends.draw_ends(walk.surface, self.optimizer)
-                self._ruler.value = _ruler(self.limit, self.optimizer)
+                self._ruler.value = ruler(self.limit, self.curvature, MIN_LR, MAX_LR)
             settings = (*surface, self.optimizer, self.lr)
             if self._is_new("settings", settings):
                 self._ends.draw_lr(walk)
-                self._message.value = _verdict_html(judge(walk))
+                self._message.value = verdict_box(judge(walk))
             if self._is_new("walk", (*settings, self.position)):
                 self._landscape.draw_walk(walk, self.position)
                 self._losses.draw_walk(walk, self.position)
-                self._progress.value = f"step {self.position} of {self.num_steps}"
-            playing = self._clock.playing
-            self._play_button.description, self._play_button.icon = _PLAY_FACES[playing]
+                self._words.value = f"step {self.position} of {self.num_steps}"
+            if self._is_new("playing", self._clock.playing):
+                self._render_play_button(self._clock.playing)
+
+    def _render_play_button(self, playing: bool) -> None:
+        name, icon, other_icon = ("Pause", "pause", "run") if playing else ("Play", "run", "pause")
+        set_traits(self._play_button, description=name)
+        self._play_button.remove_class(f"lrw-icon-{other_icon}").add_class(f"lrw-icon-{icon}")
 
     def _is_new(self, part: str, value: object) -> bool:
         if self._drawn.get(part) == value:
             return False
         self._drawn[part] = value
         return True
-
-
-_PLAY_FACES = {False: ("Play", "play"), True: ("Pause", "pause")}
-_OPTIMIZER_TOOLTIPS = ["Plain gradient descent", "With momentum 0.9", "Adam, with its usual betas"]
-
-
-def _button(name: str, icon: str, tooltip: str) -> widgets.Button:
-    return widgets.Button(description=name, icon=icon, tooltip=tooltip, layout=widgets.Layout(width="92px"))
-
-
-def _column(flex: str) -> widgets.Layout:
-    return widgets.Layout(flex=flex, min_width="0")
-
-
-def _heading(text: str) -> str:
-    return f'<div class="lrw-heading" style="font-weight:600;padding:8px 0 0 52px;line-height:1.4">{escape(text)}</div>'
-
-
-def _link_log_slider(widget: traitlets.HasTraits, trait: str, slider: widgets.FloatLogSlider) -> None:
-    """Keep a trait and a slider together.
-
-    The browser rounds the slider's value to its grid and sends that back. Such a value is no wish of the user's: only
-    what lies more than half a step from the trait is taken over, in three digits.
-    """
-
-    def is_apart() -> bool:
-        return bool(abs(math.log10(slider.value / getattr(widget, trait))) > 0.51 * slider.step)
-
-    def on_slider_value(_: Any) -> None:
-        if is_apart():
-            setattr(widget, trait, float(f"{slider.value:.3g}"))
-
-    def on_trait_change(_: Any) -> None:
-        if is_apart():
-            slider.value = getattr(widget, trait)
-
-    on_trait_change(None)
-    slider.observe(on_slider_value, "value")
-    widget.observe(on_trait_change, trait)
-
-
-def _ruler(limit: float | None, optimizer: str) -> str:
-    """The line under the slider: where theory's limit lies, and all that is beyond it in red."""
-    inset = "margin:0 8px;position:relative;line-height:1.3;height:1.6em;font-size:var(--jp-widgets-font-size)"
-    if limit is None:
-        return f'<div style="{inset}">{optimizer}: no fixed limit, a step is about as long as the learning rate</div>'
-    share = (math.log10(limit) - math.log10(MIN_LR)) / (math.log10(MAX_LR) - math.log10(MIN_LR))
-    formula = "2/curvature" if optimizer == "SGD" else f"2(1 + {MOMENTUM})/curvature"
-    return (
-        f'<div style="{inset}">'
-        f'<div style="margin-left:{share:.2%};height:4px;background:#cc3311;opacity:.7"></div>'
-        f'<div style="text-align:right">limit {formula} = {limit:.3g}</div></div>'
-    )
-
-
-def _verdict_html(verdict: Verdict) -> str:
-    return f'<div class="lrw-verdict lrw-{verdict.kind}">{escape(verdict.message)}</div>'

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import bqplot as bq
-import ipywidgets as widgets
 import numpy as np
 
+from lrwidget.axes import loss_ticks
 from lrwidget.live.descent import FloatArray, Walk, final_losses, lr_limit
 from lrwidget.live.surfaces import START_LOSS, Surface
 
 MIN_LR, MAX_LR = 1e-3, 10.0
 
-_PATH, _GROUND, _LIMIT, _AXIS = "#d55e00", "#0072b2", "#cc3311", "#7f8c99"
+# Colours are variables of the style sheet, so that they follow the theme; the fallback is for saved pictures.
+_PATH, _GROUND, _LIMIT = "var(--lrw-mark, #d55e00)", "var(--lrw-curve, #0072b2)", "var(--lrw-bad, #b34700)"
+_FAINT, _GRID, _CARD = "var(--lrw-faint, #5b6670)", "var(--lrw-grid, #e9edf0)", "var(--lrw-card, #ffffff)"
+_AXIS_COLOURS = {"label_color": _FAINT, "grid_color": _GRID, "tick_style": {"fill": _FAINT}}
 _VIEWS = {  # by surface: x, and y where there are two weights
     "valley": ((-1.8, 1.8), (-1.2, 1.2)),
     "double well": ((-1.8, 1.8), (-1.2, 1.2)),
@@ -30,24 +36,33 @@ def _log(low: float, high: float) -> bq.LogScale:
     return bq.LogScale(min=low, max=high, allow_padding=False)
 
 
-def _figure(marks: list[bq.Mark], axes: list[bq.Axis], height: str) -> bq.Figure:
-    margin = {"top": 8, "bottom": 42, "left": 52, "right": 16}
-    layout = widgets.Layout(width="100%", height=height, min_width="0")
-    return bq.Figure(marks=marks, axes=axes, fig_margin=margin, layout=layout, display_toolbar=False)
-
-
-def _decades(scale: bq.LogScale, side: str, label: str, every: int = 1) -> bq.Axis:
-    first, last = round(np.log10(scale.min)), round(np.log10(scale.max))
-    ticks = 10.0 ** np.arange(first, last + 1, every)
-    return bq.Axis(
-        scale=scale,
-        side=side,
-        label=label,
-        tick_values=ticks,
-        tick_format=".0e",
-        grid_lines="solid",
-        label_offset="2.2em",
+def _figure(marks: list[bq.Mark], axes: list[bq.Axis]) -> bq.Figure:
+    margin = {"top": 10, "bottom": 40, "left": 48, "right": 14}
+    figure = bq.Figure(
+        marks=marks,
+        axes=axes,
+        fig_margin=margin,
+        padding_x=0.0,
+        padding_y=0.0,
+        background_style={"fill": "transparent"},
+        display_toolbar=False,
     )
+    figure.layout.min_width = "0px"
+    return figure.add_class("lrw-figure")
+
+
+def _axis(scale: bq.Scale, side: str, label: str, **ticks: Any) -> bq.Axis:
+    offset = "30px" if side == "bottom" else "34px"
+    return bq.Axis(scale=scale, side=side, label=label, label_offset=offset, **ticks, **_AXIS_COLOURS)
+
+
+def _lr_axis(scale: bq.LogScale) -> bq.Axis:
+    ticks = 10.0 ** np.arange(round(math.log10(MIN_LR)), round(math.log10(MAX_LR)) + 1)
+    return _axis(scale, "bottom", "learning rate", tick_values=ticks, tick_format="~g")
+
+
+def _loss_axis(scale: bq.LogScale) -> bq.Axis:
+    return _axis(scale, "left", "", tick_values=START_LOSS * 10.0 ** np.arange(-3, 2), tick_format="~g")
 
 
 class Landscape:
@@ -61,13 +76,11 @@ class Landscape:
         self._minima = bq.Scatter(scales=scales, marker="cross", colors=[_GROUND], default_size=60)
         self._path = bq.Lines(scales=scales, colors=[_PATH], stroke_width=1.5)
         self._steps = bq.Scatter(scales=scales, colors=[_PATH], default_size=18)
-        self._now = bq.Scatter(scales=scales, colors=[_PATH], default_size=130, stroke="white")
-        self._x_axis = bq.Axis(
-            scale=self._x, grid_lines="none", tick_values=np.arange(-2, 3), tick_format="d", label_offset="2.2em"
-        )
-        self._y_axis = bq.Axis(scale=self._y, side="left", grid_lines="none", tick_format=".2~g", label_offset="2.8em")
+        self._now = bq.Scatter(scales=scales, colors=[_PATH], default_size=130, stroke=_CARD)
+        self._x_axis = _axis(self._x, "bottom", "", tick_values=np.arange(-1, 2), tick_format="d", grid_lines="none")
+        self._y_axis = _axis(self._y, "left", "", tick_format="d", grid_lines="none")
         marks = [self._contours, self._ground, self._minima, self._path, self._steps, self._now]
-        self.figure = _figure(marks, [self._x_axis, self._y_axis], "430px")
+        self.figure = _figure(marks, [self._x_axis, self._y_axis])
 
     def draw_surface(self, surface: Surface) -> None:
         """Show another surface."""
@@ -121,14 +134,16 @@ class LossOverSteps:
     """The loss of each step, on a logarithmic axis."""
 
     def __init__(self, num_steps: int) -> None:
-        scales = {"x": _linear(0, num_steps), "y": _log(*_LOSS_VIEW)}
+        scales = {"x": _linear(0, 1.02 * num_steps), "y": _log(*_LOSS_VIEW)}
         self._losses = bq.Lines(scales=scales, colors=[_PATH], stroke_width=2)
-        self._now = bq.Scatter(scales=scales, colors=[_PATH], default_size=70, stroke="white")
+        self._now = bq.Scatter(scales=scales, colors=[_PATH], default_size=70, stroke=_CARD)
         axes = [
-            bq.Axis(scale=scales["x"], label="step", grid_lines="none", label_offset="2.2em"),
-            _decades(scales["y"], "left", "", 2),
+            _axis(
+                scales["x"], "bottom", "step", tick_values=loss_ticks(0, num_steps), tick_format="d", grid_lines="none"
+            ),
+            _loss_axis(scales["y"]),
         ]
-        self.figure = _figure([self._losses, self._now], axes, "195px")
+        self.figure = _figure([self._losses, self._now], axes)
 
     def draw_walk(self, walk: Walk, num_shown: int) -> None:
         """Show the first ``num_shown`` steps."""
@@ -147,9 +162,9 @@ class EndsByRate:
         self._ends = bq.Lines(scales=scales, colors=[_GROUND], stroke_width=2)
         self._limit = bq.Lines(scales=whole, x=[1, 1], y=[0, 1], colors=[_LIMIT], line_style="dashed", stroke_width=1.5)
         self._lr = bq.Lines(scales=whole, x=[1, 1], y=[0, 1], colors=[_PATH], stroke_width=1.5)
-        self._now = bq.Scatter(scales=scales, colors=[_PATH], default_size=70, stroke="white")
-        axes = [_decades(scales["x"], "bottom", "learning rate"), _decades(scales["y"], "left", "", 2)]
-        self.figure = _figure([self._limit, self._ends, self._lr, self._now], axes, "195px")
+        self._now = bq.Scatter(scales=scales, colors=[_PATH], default_size=70, stroke=_CARD)
+        axes = [_lr_axis(scales["x"]), _loss_axis(scales["y"])]
+        self.figure = _figure([self._limit, self._ends, self._lr, self._now], axes)
 
     def draw_ends(self, surface: Surface, optimizer: str) -> None:
         """Show another surface or optimizer."""
