@@ -1,0 +1,99 @@
+"""What of a curve is drawn: few enough points for a browser, none that breaks a scale, a range that does not jump."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrwidget.axes import loss_range
+from lrwidget.result import FloatArray
+from lrwidget.smoothing import Floats
+
+MOST_POINTS = 500
+_ROOM = 3.0  # how far beyond the shown range a value is drawn, in ranges: lines leave the picture in their direction
+_EXTRA = 0.15  # how much further than needed a range grows during a run, so that it grows seldom
+_SHRINK_BELOW = 0.4  # share of the old range that the new one may fill before it is taken
+
+Range = tuple[float, float]
+
+
+def spikes_kept(lrs: FloatArray, losses: FloatArray, most: int = MOST_POINTS) -> NDArray[np.int_]:
+    """Which points to draw: at most so many, the lowest and the highest of each stretch, and always the last one.
+
+    Parameters
+    ----------
+    lrs, losses
+        Shape (n,); losses that are not finite are taken only where nothing else is in their stretch.
+    most
+        Even, at least 4.
+
+    Returns
+    -------
+    ndarray
+        Rising indices, shape (k,) with k <= most.
+    """
+    n = len(lrs)
+    if n <= most:
+        return np.arange(n)
+    edges = np.linspace(0, n - 1, most // 2).astype(int)
+    finite = np.isfinite(losses)
+    lows = np.where(finite, losses, np.inf)
+    highs = np.where(finite, losses, -np.inf)
+    keep = {n - 1}
+    for start, end in pairwise(edges.tolist()):
+        keep.add(start + int(lows[start:end].argmin()))
+        keep.add(start + int(highs[start:end].argmax()))
+    return np.array(sorted(keep))
+
+
+def evenly(lrs: FloatArray, values: FloatArray, most: int = MOST_POINTS) -> tuple[FloatArray, FloatArray]:
+    """At most so many points of a smooth line, both ends included; copies, shape (k,)."""
+    if len(lrs) <= most:
+        return lrs.copy(), values.copy()
+    indices = np.linspace(0, len(lrs) - 1, most).astype(int)
+    return lrs[indices], values[indices]
+
+
+def shown_range(losses: Floats, smoothed: Floats, log: bool) -> Range:
+    """The losses worth showing, (low, high); on a logarithmic axis only positive ones."""
+    if not log:
+        return loss_range(losses, smoothed)
+    low, high = loss_range(as_log(losses), as_log(smoothed))
+    return 10.0**low, 10.0**high
+
+
+def steady(old: Range | None, new: Range, log: bool) -> Range:
+    """A range for a curve that grows: the old one for as long as it fits, so that the picture does not jump."""
+    if old is None:
+        return new
+    if log:
+        low, high = steady(_logs(old), _logs(new), log=False)
+        return 10.0**low, 10.0**high
+    width = old[1] - old[0]
+    if old[0] <= new[0] and new[1] <= old[1] and new[1] - new[0] > _SHRINK_BELOW * width:
+        return old
+    margin = _EXTRA * (new[1] - new[0])
+    return (new[0] - margin if new[0] < old[0] else new[0]), (new[1] + margin if new[1] > old[1] else new[1])
+
+
+def drawable(values: FloatArray, shown: Range, log: bool) -> FloatArray:
+    """The values as a scale can take them: NaN for what is not finite or not positive, nothing far outside."""
+    if log:
+        low, high = _logs(shown)
+        return np.asarray(10.0 ** drawable(as_log(values), (low, high), log=False))
+    room = _ROOM * (shown[1] - shown[0])
+    kept = np.where(np.isfinite(values), values, np.nan)
+    return np.clip(kept, shown[0] - room, shown[1] + room)
+
+
+def as_log(values: Floats) -> Floats:
+    """Decimal logarithms; NaN for what has none."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        logs = np.log10(values)
+    return np.where(np.isfinite(logs), logs, np.nan)
+
+
+def _logs(shown: Range) -> Range:
+    return float(np.log10(shown[0])), float(np.log10(shown[1]))

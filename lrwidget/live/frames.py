@@ -1,0 +1,188 @@
+"""What a widget shows at one moment, as plain values. Made by `Session`, drawn by the parts of the widget.
+
+A frame and its parts never change. What has not changed since the last frame is the same object, so whoever draws it
+compares by identity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrwidget.finder import LearningRateFinder
+from lrwidget.live.failure import Failure
+from lrwidget.live.run import RunState
+from lrwidget.result import FloatArray, RangeTestResult, StopReason
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """Points to draw, finite or NaN: two arrays of shape (k,)."""
+
+    lrs: FloatArray
+    values: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class PastLine:
+    """The smoothed curve of an earlier run: its number, its name, its points."""
+
+    number: int
+    name: str
+    line: Line
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Everything that is drawn from losses.
+
+    Parameters
+    ----------
+    points
+        The raw losses.
+    line
+        The smoothed ones.
+    norms
+        Gradient norms, where there are any.
+    past
+        Earlier runs that are shown.
+    steps
+        Shape (k,): the step of each of `points`.
+    end
+        Where the run exploded: learning rate and shown loss; None if it did not.
+    lr_range, loss_range
+        What the axes show.
+    log
+        Whether the losses are on a logarithmic axis.
+    """
+
+    points: Line
+    line: Line
+    norms: Line | None
+    past: tuple[PastLine, ...]
+    steps: NDArray[np.int_]
+    end: tuple[float, float] | None
+    lr_range: tuple[float, float]
+    loss_range: tuple[float, float]
+    log: bool
+
+
+@dataclass(frozen=True)
+class Tick:
+    """The suggestion of one rule."""
+
+    rule: str
+    lr: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Guide:
+    """Everything that is drawn along the learning rates.
+
+    Parameters
+    ----------
+    selected_lr
+        The user's choice, or the suggestion where there is none.
+    is_choice
+        Whether it is the user's.
+    suggested_lr, low, high
+        The suggestion of the rule and its interval, or None.
+    rule
+        The name of that rule.
+    ticks
+        What each rule suggests.
+    typical
+        The usual range of the chosen architecture, or None.
+    """
+
+    selected_lr: float | None = None
+    is_choice: bool = False
+    suggested_lr: float | None = None
+    low: float | None = None
+    high: float | None = None
+    rule: str = "default"
+    ticks: tuple[Tick, ...] = ()
+    typical: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is; `left_seconds` is None while unknown or over."""
+
+    state: RunState
+    num_done: int
+    num_steps: int
+    lr: float | None
+    loss: float | None
+    elapsed_seconds: float
+    left_seconds: float | None
+    stop_reason: StopReason | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The curve in words.
+
+    Parameters
+    ----------
+    mood
+        "good", "bad", or "neutral" while there is nothing to judge.
+    text
+        One sentence or two.
+    advice
+        What to check or to do; may be empty.
+    extend_to
+        The max_lr to try next, or None.
+    """
+
+    mood: str
+    text: str
+    advice: str = ""
+    extend_to: float | None = None
+
+
+@dataclass(frozen=True)
+class RunEntry:
+    """One run in the legend."""
+
+    number: int
+    name: str
+    is_shown: bool
+    is_current: bool
+    summary: str
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """All of it.
+
+    Parameters
+    ----------
+    state
+        Where the newest run stands.
+    num_begun
+        How many runs have begun; tells two runs apart that end alike.
+    settings
+        Those of the next run.
+    refusal
+        Why the last change of the settings was refused, or empty.
+    failure
+        What broke, or None.
+    result
+        Of the newest run, once it has ended.
+    """
+
+    state: RunState
+    num_begun: int
+    settings: LearningRateFinder
+    refusal: str
+    progress: Progress
+    curve: Curve
+    guide: Guide
+    verdict: Verdict
+    runs: tuple[RunEntry, ...]
+    failure: Failure | None
+    result: RangeTestResult | None

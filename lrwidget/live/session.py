@@ -1,0 +1,372 @@
+"""Everything the widget knows, without a widget: settings, the run, its curve, the suggestion, the user's choice.
+
+What the user does arrives as an *intent*, a plain call from any thread that changes a value and returns. What is to be
+seen leaves as a `Frame`, made from all of it at one moment. Neither side knows the other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from lrwidget.diagnosis import TYPICAL_RANGES
+from lrwidget.finder import LearningRateFinder
+from lrwidget.live.budget import DrawBudget
+from lrwidget.live.curves import CurveMaker
+from lrwidget.live.failure import Failure
+from lrwidget.live.frames import Curve, Frame, Guide, Progress, RunEntry
+from lrwidget.live.measurement import Measurement
+from lrwidget.live.reading import LiveReader, Reading, read_result
+from lrwidget.live.run import Run, RunState
+from lrwidget.live.words import run_summary, typical_remark, verdict_on
+from lrwidget.result import RangeTestResult
+from lrwidget.suggestions import RULES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_PAST_RUNS = 8
+
+
+class Session:
+    """The state behind a widget.
+
+    Parameters
+    ----------
+    settings
+        What the first run runs with.
+    clock
+        Seconds, rising.
+    """
+
+    def __init__(self, settings: LearningRateFinder, clock: Callable[[], float] = perf_counter) -> None:
+        self._lock = threading.RLock()
+        self._clock = clock
+        self._settings = settings
+        self._refusal = ""
+        self._choice: float | None = None
+        self._rule = "default"
+        self._architecture: str | None = None
+        self._failure: Failure | None = None
+        self._run: Run[Any] | None = None
+        self._current: Measurement | None = None
+        self._past: list[Measurement] = []
+        self._num_runs = 0  # since they were cleared: numbers for names
+        self._num_begun = 0
+        self._reader = LiveReader(clock)
+        self._reading: Reading | None = None
+        self._budget = DrawBudget()
+        self._curves = CurveMaker(settings)
+        self._progress = Progress(RunState.IDLE, 0, settings.num_steps, None, None, 0.0, None, None)
+
+    # --- intents: any thread, no waiting ---
+
+    def change(self, **settings: Any) -> None:
+        """Change settings; those of the sweep apply to the next run.
+
+        Parameters
+        ----------
+        **settings
+            Fields of `LearningRateFinder`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As the finder itself; the old settings stay, and the frames say why.
+        """
+        with self._lock:
+            try:
+                self._settings = dataclasses.replace(self._settings, **settings)
+            except (TypeError, ValueError) as error:
+                self._refusal = str(error)
+                raise
+            self._refusal = ""
+
+    def propose(self, **settings: Any) -> None:
+        """As `change`, from a control: a value that makes no sense leaves only its reason in the frames."""
+        with suppress(TypeError, ValueError):
+            self.change(**settings)
+
+    def propose_text(self, name: str, text: str) -> None:
+        """As `propose`, of a number that was typed."""
+        try:
+            number = float(text)
+        except ValueError:
+            with self._lock:
+                self._refusal = f"need a number {name}, got {text!r}; write it as 3.2e-2 or 0.032"
+            return
+        is_count = name == "num_steps" and number.is_integer()
+        self.propose(**{name: int(number) if is_count else number})
+
+    def propose_choice(self, text: str) -> None:
+        """Take the rate that was typed, nothing for the suggestion; what is none leaves its reason in the frames."""
+        with self._lock:
+            try:
+                self.choose(float(text) if text.strip() else None)
+            except ValueError:
+                self._refusal = f"need a selected LR > 0, got {text!r}; write it as 3.2e-2 or 0.032"
+            else:
+                self._refusal = ""
+
+    def choose(self, lr: float | None) -> None:
+        """Take the user's learning rate, or None to follow the suggestion.
+
+        Raises
+        ------
+        ValueError
+            If it is not a finite number above 0.
+        """
+        check_choice(lr)
+        with self._lock:
+            self._choice = None if lr is None else float(lr)
+
+    def follow_rule(self, rule: str) -> None:
+        """Suggest by that rule from now on; the user's choice stays.
+
+        Raises
+        ------
+        ValueError
+            If there is no such rule.
+        """
+        if rule not in RULES:
+            raise ValueError(f"need a rule of {', '.join(RULES)}, got {rule!r}")
+        with self._lock:
+            self._rule = rule
+            self._reader = LiveReader(self._clock)
+            self._read()
+
+    def show_typical(self, architecture: str | None) -> None:
+        """Show the usual range of that architecture, or none.
+
+        Raises
+        ------
+        ValueError
+            If it is not in the table.
+        """
+        if architecture is not None and architecture not in TYPICAL_RANGES:
+            raise ValueError(f"need one of {', '.join(TYPICAL_RANGES)}, got {architecture!r}")
+        with self._lock:
+            self._architecture = architecture
+
+    def show_log(self, log: bool) -> None:
+        """Put the losses on a logarithmic axis, or back on a linear one."""
+        with self._lock:
+            self._curves.log = log
+
+    def begin(self, run: Run[Any]) -> None:
+        """Follow this run, made with the settings of now; the curve before it joins the earlier ones.
+
+        Raises
+        ------
+        RuntimeError
+            If a run is under way.
+        """
+        with self._lock:
+            self._check_idle()
+            if self._current is not None and len(self._current):
+                self._past = [*self._past, self._current][-MOST_PAST_RUNS:]
+            self._num_runs += 1
+            self._num_begun += 1
+            self._run = run
+            self._current = Measurement(self._num_runs, self._settings)
+            self._reader, self._reading = LiveReader(self._clock), None
+            self._budget = DrawBudget()
+            self._curves.begin()
+            self._failure = None
+
+    def clear(self) -> None:
+        """Forget all curves and the user's choice; the settings stay.
+
+        Raises
+        ------
+        RuntimeError
+            If a run is under way.
+        """
+        with self._lock:
+            self._check_idle()
+            self._current, self._past, self._num_runs = None, [], 0
+            self._reading, self._choice, self._failure = None, None, None
+            self._progress = Progress(RunState.IDLE, 0, self._settings.num_steps, None, None, 0.0, None, None)
+
+    def rename_run(self, number: int, name: str) -> None:
+        """Give a run another name; an empty one brings the first name back."""
+        with self._lock:
+            self._measurement(number).name = name.strip() or f"Run {number}"
+
+    def show_run(self, number: int, is_shown: bool) -> None:
+        """Show or hide an earlier run's curve."""
+        with self._lock:
+            self._measurement(number).is_shown = is_shown
+
+    def delete_run(self, number: int) -> None:
+        """Forget an earlier run."""
+        with self._lock:
+            measurement = self._measurement(number)
+            self._past = [m for m in self._past if m is not measurement]
+
+    def restore_settings(self, number: int) -> None:
+        """Take the settings of that run for the next one."""
+        with self._lock:
+            self._settings, self._refusal = self._measurement(number).settings, ""
+
+    def note_failure(self, error: BaseException) -> None:
+        """Show an exception that no run is to blame for."""
+        failure = Failure.of(error)
+        with self._lock:
+            self._failure = failure
+
+    def dismiss_failure(self) -> None:
+        """Show it no longer."""
+        with self._lock:
+            self._failure = None
+
+    # --- what there is to know ---
+
+    @property
+    def settings(self) -> LearningRateFinder:
+        """What the next run runs with."""
+        return self._settings
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run is under way."""
+        run = self._run
+        return run is not None and not run.has_ended()
+
+    @property
+    def results(self) -> dict[str, RangeTestResult]:
+        """The results of all runs kept, earliest first, by name."""
+        with self._lock:
+            return {m.name: m.result for m in self._measurements() if m.result is not None}
+
+    def to_dataframe(self, all_runs: bool = False) -> pd.DataFrame:
+        """The curve as a table, smoothed as it is shown; see `Measurement.to_dataframe`."""
+        import pandas as pd
+
+        with self._lock:
+            self._follow()
+            chosen = self._measurements() if all_runs else [self._current or Measurement(1, self._settings)]
+            tables = [m.to_dataframe(self._settings.smooth_factor) for m in chosen]
+        return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+
+    def frame(self) -> Frame:
+        """What is to be seen now. Takes in what the run has recorded, and its end."""
+        with self._lock:
+            self._follow()
+            self._read_live()
+            guide = self._guide()
+            progress = self._progress
+            remark = typical_remark(guide.selected_lr, guide.typical, self._architecture or "")
+            return Frame(
+                state=progress.state,
+                num_begun=self._num_begun,
+                settings=self._settings,
+                refusal=self._refusal,
+                progress=progress,
+                curve=self._curve(),
+                guide=guide,
+                verdict=verdict_on(progress, self._reading, remark),
+                runs=self._entries(),
+                failure=self._failure,
+                result=self._current.result if self._current else None,
+            )
+
+    # --- inside: the lock is held ---
+
+    def _check_idle(self) -> None:
+        self._follow()
+        if self._run is not None:
+            raise RuntimeError("a run is under way; call stop() or wait() first")
+
+    def _follow(self) -> None:
+        run, current = self._run, self._current
+        if run is None or current is None:
+            return
+        ended = run.has_ended()  # asked first: what is recorded after it is seen next time
+        current.follow(run.records)
+        self._progress = _progress_of(run, ended, current.settings.num_steps)
+        if ended:
+            current.finish(run.result)
+            self._run = None
+            self._failure = run.failure
+            self._read()
+
+    def _read(self) -> None:
+        """Read the curve anew, with all there is."""
+        self._reading = None
+        if self._current is not None and self._current.result is not None and len(self._current):
+            self._reading = read_result(self._current.result, self._rule)
+
+    def _read_live(self) -> None:
+        if self._run is not None and self._current is not None:
+            self._reading = self._reader.read(self._current.lrs, self._current.losses, self._rule)
+
+    def _guide(self) -> Guide:
+        found = self._reading.suggestion if self._reading else None
+        suggested = found.lr if found else None
+        return Guide(
+            selected_lr=suggested if self._choice is None else self._choice,
+            is_choice=self._choice is not None,
+            suggested_lr=suggested,
+            low=found.low if found else None,
+            high=found.high if found else None,
+            rule=self._rule,
+            ticks=self._reading.ticks if self._reading else (),
+            typical=TYPICAL_RANGES[self._architecture] if self._architecture else None,
+        )
+
+    def _curve(self) -> Curve:
+        """The curve to draw; while it grows no oftener than the budget allows, a change of view at once."""
+        shown = [m for m in self._past if m.is_shown]
+        now = self._clock()
+        if self._run is not None and self._curves.is_fresh(self._current, shown, self._settings):
+            if not self._budget.allows(now, self._progress.num_done / self._progress.num_steps):
+                return self._curves.last
+            self._budget.note(now)
+        curve = self._curves.make(self._current, shown, self._settings)
+        self._budget.note_cost(self._clock() - now)
+        return curve
+
+    def _entries(self) -> tuple[RunEntry, ...]:
+        return tuple(
+            RunEntry(m.number, m.name, m.is_shown, m is self._current, run_summary(m.settings, m.result))
+            for m in self._measurements()
+        )
+
+    def _measurements(self) -> list[Measurement]:
+        return [*self._past, *([self._current] if self._current else [])]
+
+    def _measurement(self, number: int) -> Measurement:
+        for measurement in self._measurements():
+            if measurement.number == number:
+                return measurement
+        raise KeyError(f"need the number of a run that is kept, got {number}")
+
+
+def check_choice(lr: float | None) -> None:
+    """Raise ValueError unless it is a finite number above 0, or None."""
+    if lr is not None and not (math.isfinite(lr) and lr > 0):
+        raise ValueError(f"need a finite learning rate > 0, got {lr}; None follows the suggestion")
+
+
+def _progress_of(run: Run[Any], ended: bool, num_steps: int) -> Progress:
+    """How far a run is; one that has ended since `ended` was asked still counts as running."""
+    state = run.state if ended or run.is_active else RunState.RUNNING
+    num_done = len(run.records)
+    last = run.records[num_done - 1] if num_done else None
+    rate = run.steps_per_second()
+    return Progress(
+        state=state,
+        num_done=num_done,
+        num_steps=num_steps,
+        lr=last.lr if last else None,
+        loss=last.loss if last else None,
+        elapsed_seconds=run.elapsed_seconds(),
+        left_seconds=None if rate is None or ended else max(0, num_steps - num_done) / rate,
+        stop_reason=run.stop_reason if ended else None,
+    )

@@ -1,0 +1,114 @@
+"""The texts of the widget."""
+
+from __future__ import annotations
+
+from lrwidget.axes import short_number
+from lrwidget.finder import LearningRateFinder
+from lrwidget.live.frames import Progress, Verdict
+from lrwidget.live.reading import Reading
+from lrwidget.live.run import RunState
+from lrwidget.result import RangeTestResult, StopReason
+
+_ENDINGS = {
+    StopReason.COMPLETED: "completed",
+    StopReason.DIVERGED: "the loss exploded",
+    StopReason.NOT_FINITE: "the loss is no longer finite",
+    StopReason.DATA_EXHAUSTED: "the data are used up",
+    StopReason.STOPPED: "stopped",
+    StopReason.INTERRUPTED: "interrupted",
+    StopReason.FAILED: "failed",
+}
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``1 h 5 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def progress_text(progress: Progress) -> str:
+    """One line on how far the run is."""
+    count = f"{progress.num_done}/{progress.num_steps}"
+    if progress.state is RunState.IDLE:
+        return ""
+    if progress.stop_reason is not None:
+        return f"{count} · {_ENDINGS[progress.stop_reason]} · {duration(progress.elapsed_seconds)}"
+    if progress.state is RunState.PAUSED:
+        return f"{count} · paused"
+    if progress.num_done == 0:
+        return f"{count} · starting"
+    left = "" if progress.left_seconds is None else f" · {duration(progress.left_seconds)} left"
+    return f"{count}{left}"
+
+
+def step_text(progress: Progress) -> str:
+    """The newest step: its rate and its loss."""
+    if progress.lr is None or progress.loss is None:
+        return ""
+    newest = f"LR {short_number(progress.lr)} · loss {progress.loss:.4g}"
+    return newest if progress.stop_reason else f"{newest} · {duration(progress.elapsed_seconds)}"
+
+
+def exact_number(value: float) -> str:
+    """A learning rate with three digits, and with as many more as it takes to give the same number back."""
+    for digits in range(2, 17):
+        text = short_exponent(f"{value:.{digits}e}")
+        if float(text) == value:
+            return text
+    return repr(value)
+
+
+def short_exponent(text: str) -> str:
+    """``3.20e-02`` as ``3.2e-2``."""
+    mantissa, _, exponent = text.partition("e")
+    if "." in mantissa:
+        mantissa = mantissa.rstrip("0").rstrip(".")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def run_summary(settings: LearningRateFinder, result: RangeTestResult | None) -> str:
+    """What tells a run from others: its sweep, and how it ended."""
+    sweep = f"{short_number(settings.min_lr)} … {short_number(settings.max_lr)}, {settings.num_steps} steps"
+    return sweep if result is None else f"{sweep}, {_ENDINGS[result.stop_reason]}"
+
+
+def verdict_on(progress: Progress, reading: Reading | None, remark: str) -> Verdict:
+    """The curve in words.
+
+    Parameters
+    ----------
+    progress
+        How far the run is.
+    reading
+        What its curve says, if anything yet.
+    remark
+        Added to the advice.
+    """
+    if progress.state is RunState.IDLE:
+        return Verdict("neutral", "Press Run to measure the loss at each learning rate.", remark)
+    if reading is None:
+        if progress.stop_reason is None:
+            return Verdict("neutral", "Measuring …", remark)
+        return Verdict("bad", "No step was recorded.", remark)
+    diagnosis, suggestion = reading.diagnosis, reading.suggestion
+    is_good = diagnosis.kind == "ok" and suggestion.lr is not None
+    texts = [diagnosis.message]
+    if suggestion.lr is not None and suggestion.reason not in texts:
+        texts.append(suggestion.reason)
+    advice = " ".join(text for text in (diagnosis.advice, remark) if text)
+    return Verdict("good" if is_good else "bad", " ".join(texts), advice, diagnosis.extend_to)
+
+
+def typical_remark(selected_lr: float | None, typical: tuple[float, float] | None, architecture: str) -> str:
+    """A remark where the selected rate lies outside what is usual for the architecture; else empty."""
+    if typical is None or selected_lr is None or typical[0] <= selected_lr <= typical[1]:
+        return ""
+    side = "below" if selected_lr < typical[0] else "above"
+    usual = f"{short_number(typical[0])} … {short_number(typical[1])}"
+    return f"{short_number(selected_lr)} lies {side} the usual {usual} ({architecture})."

@@ -1,0 +1,1 @@
+"""The widget: ipywidgets and bqplot live here and nowhere else."""

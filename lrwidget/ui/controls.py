@@ -1,0 +1,106 @@
+"""The buttons, the progress and the sliders above the tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ipywidgets import HTML, Box, Button, FloatLogSlider, IntSlider, VBox
+
+from lrwidget.live.frames import Frame, Progress
+from lrwidget.live.run import RunState
+from lrwidget.live.session import Session
+from lrwidget.ui import markup
+from lrwidget.ui.parts import Act, button, set_traits
+from lrwidget.ui.setting import Setting
+
+_SMOOTH = "Weight of the newest loss in the smoothed curve: smaller is smoother. Redraws, never retrains"
+
+
+class Controls:
+    """Run, Pause, Stop and Clear; the progress; the settings.
+
+    Pause, Resume and Stop are never written to after they were made: a kernel that is busy with another cell still
+    answers a button whose last message came from the browser. Which of them can be seen and pressed is decided by the
+    class of the box around them.
+
+    Parameters
+    ----------
+    session
+        Takes the settings.
+    act
+        Carries out what the user has asked for, and shows what goes wrong.
+    start, pause, resume, stop, clear
+        What the buttons do.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        act: Act,
+        *,
+        start: Callable[[], None],
+        pause: Callable[[], None],
+        resume: Callable[[], None],
+        stop: Callable[[], None],
+        clear: Callable[[], None],
+    ) -> None:
+        self._act = act
+        self._frame: Frame | None = None
+        self.run = self._button("Run", "Measure the loss at each learning rate", start, "primary")
+        self.pause = self._button("Pause", "Pause after the step under way", pause)
+        self.resume = self._button("Resume", "Go on with the run", resume)
+        self.stop = self._button("Stop", "Stop after the step under way and keep the curve", stop)
+        self.clear = self._button("Clear", "Forget all curves and your choice", clear)
+        self._progress = HTML().add_class("lrw-progress")
+        self._toolbar = Box([self.run, self.pause, self.resume, self.stop, self.clear, self._progress])
+        self._toolbar.add_class("lrw-toolbar").add_class("lrw-is-idle")
+        self._state = RunState.IDLE
+        self.settings = {
+            "min_lr": Setting(
+                session, act, "min_lr", "min LR", "First learning rate of the next run", _log_slider(-10.0, 2.0, 0.1)
+            ),
+            "max_lr": Setting(
+                session, act, "max_lr", "max LR", "Last learning rate of the next run", _log_slider(-10.0, 2.0, 0.1)
+            ),
+            "num_steps": Setting(
+                session, act, "num_steps", "steps", "Train steps of the next run", IntSlider(100, 10, 1000, 10)
+            ),
+            "smooth_factor": Setting(session, act, "smooth_factor", "smooth", _SMOOTH, _log_slider(-2.5, 0.0, 0.05)),
+        }
+        self._refusal = HTML()
+        grid = Box([setting.box for setting in self.settings.values()]).add_class("lrw-settings")
+        self.box = VBox([self._toolbar, grid, self._refusal]).add_class("lrw-controls")
+
+    def render(self, frame: Frame) -> None:
+        """Show this frame."""
+        last, self._frame = self._frame, frame
+        if last is None or last.progress != frame.progress:
+            self._render_progress(frame.progress)
+        if last is None or last.refusal != frame.refusal:
+            self._refusal.value = markup.refusal(frame.refusal)
+        can_clear = bool(frame.runs) or frame.failure is not None or frame.guide.is_choice
+        is_busy = frame.state in (RunState.RUNNING, RunState.PAUSED)
+        set_traits(self.run, disabled=is_busy)
+        set_traits(self.clear, disabled=is_busy or not can_clear)
+        for setting in self.settings.values():
+            setting.render()
+
+    def _render_progress(self, progress: Progress) -> None:
+        self._progress.value = markup.progress(progress)
+        if progress.state is not self._state:
+            self._toolbar.remove_class(f"lrw-is-{self._state}")
+            self._toolbar.add_class(f"lrw-is-{progress.state}")
+            self._state = progress.state
+
+    def _button(self, name: str, tooltip: str, action: Callable[[], None], style: str = "") -> Button:
+        made = button(name, tooltip, name.lower(), self._act, action)
+        made.button_style = style
+        made.add_class(f"lrw-{name.lower()}")
+        # Counting its views makes the browser send a first message, which routes the clicks past a busy cell.
+        made._view_count = 0
+        return made
+
+
+def _log_slider(low: float, high: float, step: float) -> FloatLogSlider:
+    """A slider from 10**low to 10**high, in steps of so many decades."""
+    return FloatLogSlider(10.0**low, min=low, max=high, step=step)

@@ -1,0 +1,189 @@
+"""The selected learning rate: a line in the figure to drag, a slider for the keyboard, a box for the number."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from bqplot import Label, LinearScale, LogScale, Scatter
+from ipywidgets import Box, FloatLogSlider, Text
+
+from lrwidget.axes import short_number
+from lrwidget.live.frames import Frame, Guide
+from lrwidget.live.session import Session
+from lrwidget.live.words import exact_number
+from lrwidget.ui.parts import Act, button, set_range, set_traits
+
+COLOUR = "var(--lrw-mark, #d55e00)"
+_LINE_COLOUR = "var(--lrw-mark-line, #d55e00)"  # by its name the style sheet knows the line, and makes it thin and tall
+_DIGITS = 3  # of a rate that is pointed at
+
+
+class Marker:
+    """The marker and the row beneath the figure.
+
+    The line is one tall, thin mark that is dragged as a whole, so it follows the mouse without asking the kernel. While
+    the user drags it, nothing here moves it.
+
+    Parameters
+    ----------
+    session
+        Takes the choice.
+    act
+        Carries out what the user asks for.
+
+    Attributes
+    ----------
+    lr_scale, unit_scale
+        The figure's scales: its learning rates, and 0 to 1 for its height.
+    marks
+        What is drawn in the figure.
+    slider_box, box
+        The slider, and the row with the number.
+    """
+
+    def __init__(self, session: Session, act: Act) -> None:
+        self._session = session
+        self._act = act
+        self._is_dragged = False
+        self._lr_range = (1e-7, 10.0)
+        self._is_rendering = False
+        self.lr_scale = LogScale(min=1e-7, max=10.0, allow_padding=False)
+        self.unit_scale = LinearScale(min=0.0, max=1.0, allow_padding=False)
+        scales = {"x": self.lr_scale, "y": self.unit_scale}
+        middle, top = np.array([0.5]), np.array([1.0])
+        common = {
+            "x": np.array([1e-3]),
+            "scales": scales,
+            "enable_move": True,
+            "restrict_x": True,
+            "visible": False,
+        }
+        self._line = Scatter(
+            y=middle,
+            colors=[_LINE_COLOUR],
+            marker="rectangle",
+            default_skew=1.0,
+            default_size=4000,
+            stroke="rgba(0,0,0,0)",
+            stroke_width=14.0,
+            **common,
+        )
+        self._grip = Scatter(
+            y=top, colors=[COLOUR], marker="triangle-down", default_size=150, apply_clip=False, **common
+        )
+        self._number = Label(
+            x=np.array([1e-3]),
+            y=top,
+            text=[""],
+            scales=scales,
+            colors=[COLOUR],
+            default_size=12,
+            x_offset=9,
+            y_offset=12,
+            align="start",
+            apply_clip=False,
+            visible=False,
+        )
+        for mark in (self._line, self._grip):
+            mark.on_drag_start(self._on_marker_drag_start)
+            mark.on_drag(self._on_marker_drag)
+            mark.on_drag_end(self._on_marker_drag_end)
+        # Takes the clicks on the background: each adds a point to it, and that point is where the marker goes.
+        self._target = Scatter(x=np.array([1e-3]), y=np.array([-1.0]), scales=scales, colors=["rgba(0,0,0,0)"])
+        self._target.interactions = {"click": "add"}
+        self._target.observe(self._on_target_change, "x")
+        self.marks = [self._target, self._line, self._number, self._grip]
+        self.slider = FloatLogSlider(1e-3, min=-7.0, max=1.0, step=0.1, readout=False, continuous_update=False)
+        self.slider.tooltip = "Move the selected LR; the arrow keys move it by a tenth of a decade"
+        self.slider.observe(self._on_slider_change, "value")
+        self.text = Text(description="Selected LR", placeholder="none yet", continuous_update=False)
+        self.text.tooltip = "The learning rate to train with; type a number to choose it"
+        self.text.observe(self._on_text_change, "value")
+        self.text.add_class("lrw-selected")
+        self.back = button("suggestion", "Follow the suggestion again", "back", act, lambda: session.choose(None))
+        self.slider_box = Box([self.slider]).add_class("lrw-marker-slider")
+        self.box = Box([self.text, self.back]).add_class("lrw-marker")
+
+    def render(self, frame: Frame) -> None:
+        """Put the marker where the selected rate is, unless the user holds it."""
+        self._is_rendering = True  # what is written here comes back as a change, but is nobody's wish
+        try:
+            self._lr_range = frame.curve.lr_range
+            low, high = (math.log10(lr) for lr in self._lr_range)
+            set_range(self.slider, low, high)
+            set_traits(self.back, disabled=not frame.guide.is_choice)
+            self._render_text(frame.guide)
+            self._render_marks(frame.guide.selected_lr)
+            if len(self._target.x) > 1:
+                self._target.x, self._target.y = np.array([1e-3]), np.array([-1.0])
+        finally:
+            self._is_rendering = False
+
+    def _render_text(self, guide: Guide) -> None:
+        lr = guide.selected_lr
+        if lr is None:
+            set_traits(self.text, value="")
+        elif _number_or_none(self.text.value) != lr:
+            set_traits(self.text, value=exact_number(lr) if guide.is_choice else short_number(lr))
+
+    def _render_marks(self, lr: float | None) -> None:
+        if lr is not None:
+            if abs(math.log10(self.slider.value / lr)) > self.slider.step / 2:
+                self.slider.value = lr
+            self._render_number(lr)
+            if not self._is_dragged:
+                for mark in (self._line, self._grip):
+                    if mark.x[0] != lr:
+                        mark.x = np.array([lr])
+        for mark in (self._line, self._grip, self._number):
+            set_traits(mark, visible=lr is not None)
+
+    def _render_number(self, lr: float) -> None:
+        low, high = (math.log10(end) for end in self._lr_range)
+        is_right = math.log10(lr) > low + 0.85 * (high - low)
+        with self._number.hold_sync():
+            set_traits(
+                self._number,
+                text=[short_number(lr)],
+                align="end" if is_right else "start",
+                x_offset=-9 if is_right else 9,
+            )
+            if self._number.x[0] != lr:
+                self._number.x = np.array([lr])
+
+    def _choose_near(self, lr: float) -> None:
+        """Take a rate that was pointed at: within the figure, with three digits."""
+        low, high = self._lr_range
+        rounded = float(f"{min(max(lr, low), high):.{_DIGITS - 1}e}")
+        self._act(lambda: self._session.choose(rounded))
+
+    def _on_marker_drag_start(self, mark: Scatter, content: dict[str, Any]) -> None:
+        self._is_dragged = True
+
+    def _on_marker_drag(self, mark: Scatter, content: dict[str, Any]) -> None:
+        self._choose_near(content["point"]["x"])
+
+    def _on_marker_drag_end(self, mark: Scatter, content: dict[str, Any]) -> None:
+        self._is_dragged = False
+        self._choose_near(content["point"]["x"])
+
+    def _on_target_change(self, change: dict[str, Any]) -> None:
+        if not self._is_rendering and len(change["new"]) > 1:
+            self._choose_near(float(change["new"][-1]))
+
+    def _on_slider_change(self, change: dict[str, Any]) -> None:
+        if not self._is_rendering:
+            self._choose_near(change["new"])
+
+    def _on_text_change(self, change: dict[str, Any]) -> None:
+        if not self._is_rendering:
+            self._act(lambda: self._session.propose_choice(change["new"]))
+
+
+def _number_or_none(content: str) -> float | None:
+    try:
+        return float(content)
+    except ValueError:
+        return None

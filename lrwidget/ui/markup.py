@@ -1,0 +1,60 @@
+"""Pieces of HTML. Every text that comes from outside goes through `text`."""
+
+from __future__ import annotations
+
+from html import escape
+
+from lrwidget.live.failure import Failure
+from lrwidget.live.frames import Progress, Verdict
+from lrwidget.live.run import RunState
+from lrwidget.live.words import progress_text, step_text
+
+_SIGNS = {"good": "✓", "bad": "!", "neutral": "…"}
+
+
+def text(content: str) -> str:
+    """Text that is shown as it is, whatever is in it."""
+    return escape(content, quote=True)
+
+
+def progress(progress: Progress) -> str:
+    """The bar of a run and what stands beside it."""
+    if progress.state is RunState.IDLE:
+        return ""
+    share = progress.num_done / max(1, progress.num_steps)
+    words = progress_text(progress)
+    return (
+        f'<div class="lrw-bar lrw-bar-{progress.state}" role="progressbar" aria-label="Steps of the range test" '
+        f'aria-valuemin="0" aria-valuemax="{progress.num_steps}" aria-valuenow="{progress.num_done}" '
+        f'aria-valuetext="{text(words)}"><div style="width: {100 * share:.1f}%"></div></div>'
+        f'<div class="lrw-progress-words"><span>{text(words)}</span>'
+        f'<span class="lrw-faint">{text(step_text(progress))}</span></div>'
+    )
+
+
+def verdict(verdict: Verdict) -> str:
+    """The verdict with its sign."""
+    advice = f'<div class="lrw-advice">{text(verdict.advice)}</div>' if verdict.advice else ""
+    return (
+        f'<div class="lrw-verdict lrw-{verdict.mood}" role="status">'
+        f'<span class="lrw-sign" aria-hidden="true">{_SIGNS[verdict.mood]}</span>'
+        f"<div>{text(verdict.text)}{advice}</div></div>"
+    )
+
+
+def failure(failure: Failure | None) -> str:
+    """What broke: the type, the message, the line, and the traceback on request."""
+    if failure is None:
+        return ""
+    line = f"<pre>{text(failure.line)}</pre>" if failure.line else ""
+    where = f'<div class="lrw-faint">{text(failure.where)}</div>' if failure.where else ""
+    return (
+        f'<div class="lrw-failure" role="alert"><div><strong>{text(failure.kind)}</strong>: '
+        f"{text(failure.message)}</div>{where}{line}"
+        f"<details><summary>Full traceback</summary><pre>{text(failure.details)}</pre></details></div>"
+    )
+
+
+def refusal(message: str) -> str:
+    """Why a setting was refused."""
+    return f'<div class="lrw-refusal" role="alert">{text(message)}</div>' if message else ""

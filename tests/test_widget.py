@@ -1,0 +1,481 @@
+"""The widget without a browser: messages from the front end are played, what it sends is counted."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import comm
+import ipywidgets
+import numpy as np
+import pytest
+import torch
+from comm.base_comm import BaseComm
+from ipywidgets.widgets.widget import _instances
+
+from lrwidget import LearningRateFinder, LRFinderWidget, RestoringStep, StopReason
+from lrwidget.ui.parts import tree
+from lrwidget.ui.pump import Pump
+
+SECONDS = 10
+
+
+class FakeComm(BaseComm):
+    """Keeps what a widget sends, and plays what a browser would send back."""
+
+    log: list[tuple[float, str, dict[str, Any]]]
+
+    def publish_msg(self, msg_type: str, data: Any = None, **rest: Any) -> None:
+        if msg_type == "comm_msg" and data is not None:
+            self.log.append((time.monotonic(), self.comm_id, data))
+
+    def play(self, data: dict[str, Any], buffers: list[memoryview] | None = None) -> None:
+        self.handle_msg({"content": {"data": data}, "buffers": buffers or []})
+
+
+@pytest.fixture
+def messages(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str, dict[str, Any]]]:
+    """All messages that widgets send to the browser: when, from which comm, what."""
+    log: list[tuple[float, str, dict[str, Any]]] = []
+    monkeypatch.setattr(FakeComm, "log", log, raising=False)
+    monkeypatch.setattr(comm, "create_comm", lambda *args, **kwargs: FakeComm(*args, **kwargs))
+    return log
+
+
+@pytest.fixture
+def live(monkeypatch: pytest.MonkeyPatch, messages: list[Any]) -> None:
+    """As in a notebook that somebody looks at: runs go on in the background."""
+    monkeypatch.setenv("LRWIDGET_BLOCK", "0")
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_left() -> Iterator[None]:
+    yield
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("lrwidget")])
+    ipywidgets.Widget.close_all()
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "not within the time"
+        time.sleep(0.002)
+
+
+def good_curve(lr: float) -> float:
+    place = np.log10(lr)
+    return float(2.3 - 1.2 / (1 + np.exp(-2.5 * (place + 2.5))) + 3 * max(0.0, place + 0.7) ** 2)
+
+
+def slow_curve(lr: float) -> float:
+    time.sleep(0.002)
+    return good_curve(lr)
+
+
+def widget_of(widget: LRFinderWidget, kind: type, **traits: object) -> Any:
+    """The one widget in the tree of this type whose traits have these values."""
+    found = [w for w in tree(widget) if type(w) is kind and all(getattr(w, k) == v for k, v in traits.items())]
+    assert len(found) == 1
+    return found[0]
+
+
+def click(widget: LRFinderWidget, name: str) -> None:
+    button = widget_of(widget, ipywidgets.Button, description=name)
+    button.comm.play({"method": "custom", "content": {"event": "click"}})
+
+
+def move(widget: Any, value: object) -> None:
+    widget.comm.play({"method": "update", "state": {"value": value}, "buffer_paths": []})
+
+
+def slider(widget: LRFinderWidget, label: str) -> Any:
+    (found,) = [w for w in tree(widget) if getattr(w, "description", "") == label]
+    return found
+
+
+def html(widget: LRFinderWidget) -> str:
+    return "".join(w.value for w in tree(widget) if type(w) is ipywidgets.HTML and "<style>" not in w.value)
+
+
+def test_blocks_where_nobody_looks() -> None:
+    """Without a live front end `start` runs to the end, and everything is set when it returns."""
+    widget = LRFinderWidget(good_curve)
+    widget.start()
+    expected = LearningRateFinder().range_test(good_curve)
+    assert widget.state == "done"
+    assert widget.result.losses.tolist() == expected.losses.tolist()
+    assert widget.suggested_lr == widget.selected_lr == expected.suggested_lr
+    assert widget.wait() is widget.result
+
+
+def test_run_returns_the_result() -> None:
+    """`run` trains in the calling thread and returns the result."""
+    threads = set()
+    widget = LRFinderWidget(lambda lr: threads.add(threading.current_thread()) or good_curve(lr))
+    assert widget.run() is widget.result
+    assert threads == {threading.current_thread()}
+
+
+def test_buttons(live: None) -> None:
+    """Run starts in the background; Pause, Resume and Stop act while it runs; the states say so."""
+    states = []
+    widget = LRFinderWidget(slow_curve, finder=LearningRateFinder(num_steps=1000))
+    widget.observe(lambda change: states.append(change["new"]), "state")
+    click(widget, "Run")
+    wait_until(lambda: widget.state == "running" and len(widget.to_dataframe()) > 10)
+    click(widget, "Run")  # the second of two clicks does nothing
+    click(widget, "Pause")
+    wait_until(lambda: widget.state == "paused")
+    click(widget, "Resume")
+    wait_until(lambda: widget.state == "running")
+    click(widget, "Stop")
+    result = widget.wait(SECONDS)
+    assert result is not None
+    assert result.stop_reason is StopReason.STOPPED
+    assert states == ["running", "paused", "running", "stopped"]
+    click(widget, "Clear")
+    wait_until(lambda: widget.state == "idle")
+    assert (widget.result, widget.selected_lr) == (None, None)
+    widget.close()
+
+
+def test_sliders_answer_while_it_runs(live: None) -> None:
+    """Sliders moved during a run change the settings of the next; smoothing redraws this one."""
+    widget = LRFinderWidget(slow_curve, finder=LearningRateFinder(num_steps=500))
+    widget.start()
+    move(slider(widget, "min LR"), 9.999999999999999e-06)  # as JavaScript computes 10 ** -5
+    move(slider(widget, "smooth"), 10.0**-0.3)
+    wait_until(lambda: widget.min_lr == 1e-5 and widget.smooth_factor == 0.5)
+    assert widget.state == "running"
+    widget.stop()
+    assert widget.wait(SECONDS).lrs[0] == 1e-7  # type: ignore[union-attr]
+    widget.close()
+
+
+def test_sliders_cannot_cross(live: None) -> None:
+    """A minimum above the maximum is refused: the reason is shown, the old value stays and the slider goes back."""
+    widget = LRFinderWidget(good_curve)
+    move(slider(widget, "min LR"), 100.0)
+    wait_until(lambda: "need 0 &lt; min_lr &lt; max_lr, got min_lr=100.0, max_lr=10.0" in html(widget))
+    assert widget.min_lr == 1e-7
+    assert slider(widget, "min LR").value == pytest.approx(1e-7)
+    widget.close()
+
+
+def test_reports_of_sliders_are_no_wishes(live: None) -> None:
+    """A slider between two of its steps reports the nearest one back; the setting stays what the code has set."""
+    widget = LRFinderWidget(good_curve, finder=LearningRateFinder(min_lr=3.3e-7, num_steps=123))
+    move(slider(widget, "min LR"), 10.0**-6.5)
+    move(slider(widget, "steps"), 120)
+    widget._pump.flush()
+    assert (widget.min_lr, widget.num_steps) == (3.3e-7, 123)
+    widget.close()
+
+
+def test_settings_from_code(live: None) -> None:
+    """Settings set in code move the sliders, beyond their ends too; what makes no sense is refused on the spot."""
+    widget = LRFinderWidget(good_curve)
+    widget.max_lr = 1e4
+    widget.num_steps = 5000
+    widget._pump.flush()
+    assert slider(widget, "max LR").value == pytest.approx(1e4)
+    assert slider(widget, "steps").value == 5000
+    with pytest.raises(ValueError, match="need 0 < min_lr < max_lr"):
+        widget.min_lr = 1e5
+    with pytest.raises(ValueError, match="num_steps >= 2"):
+        widget.num_steps = 1
+    widget.finder = LearningRateFinder(min_lr=1e-3, max_lr=1.0)
+    widget._pump.flush()
+    assert (widget.min_lr, widget.max_lr, widget.num_steps) == (1e-3, 1.0, 100)
+    widget.close()
+
+
+def drag(widget: LRFinderWidget, event: str, lr: float) -> None:
+    mark = widget._marker.marks[1]
+    mark.comm.play({"method": "custom", "content": {"event": event, "point": {"x": lr, "y": 0.5}, "index": 0}})
+
+
+def test_drag(live: None, messages: list[Any]) -> None:
+    """Dragging the marker chooses; the text follows; the dragged mark itself is not written to until it is let go."""
+    widget = LRFinderWidget(good_curve)
+    widget.run()
+    line = widget._marker.marks[1]
+    drag(widget, "drag_start", 1e-2)
+    del messages[:]
+    for lr in (0.02, 0.0312345):
+        drag(widget, "drag", lr)
+        widget._pump.flush()
+    assert [data for _, comm_id, data in messages if comm_id == line.comm.comm_id] == []
+    assert widget.selected_lr == 0.0312
+    assert slider(widget, "Selected LR").value == "3.12e-2"
+    drag(widget, "drag_end", 500.0)  # beyond the figure
+    widget._pump.flush()
+    assert widget.selected_lr == line.x[0] == 10.0
+    widget.smooth_factor = 1.0
+    widget._pump.flush()
+    assert widget.selected_lr == 10.0
+    click(widget, "suggestion")
+    wait_until(lambda: widget.selected_lr == widget.suggested_lr)
+    widget.close()
+
+
+def test_choice_by_click_slider_text_and_code(live: None) -> None:
+    """A click in the figure, the slider under it, the text box and the trait all choose."""
+    widget = LRFinderWidget(good_curve)
+    widget.run()
+    target = widget._marker.marks[0]
+    arrays = [np.array([1e-3, 0.02]), np.array([-1.0, 0.4])]
+    widget_state = {name: {"dtype": "float64", "shape": [2], "type": None} for name in "xy"}
+    target.comm.play(
+        {"method": "update", "state": widget_state, "buffer_paths": [["x", "value"], ["y", "value"]]},
+        [memoryview(array) for array in arrays],
+    )
+    wait_until(lambda: widget.selected_lr == 0.02)
+    wait_until(lambda: len(target.x) == 1)
+    move(widget._marker.slider, 10.0**-2.5)
+    wait_until(lambda: widget.selected_lr == 3.16e-3)
+    move(slider(widget, "Selected LR"), "4e-4")
+    wait_until(lambda: widget.selected_lr == 4e-4)
+    widget.selected_lr = 0.123456
+    widget._pump.flush()
+    assert slider(widget, "Selected LR").value == "1.23456e-1"
+    with pytest.raises(ValueError, match="need a finite learning rate"):
+        widget.selected_lr = -1.0
+    assert widget.selected_lr == 0.123456
+    move(slider(widget, "Selected LR"), "quick")
+    wait_until(lambda: slider(widget, "Selected LR").value == "1.23456e-1")
+    widget.selected_lr = None
+    wait_until(lambda: widget.selected_lr == widget.suggested_lr)
+    widget.close()
+
+
+def test_observer_that_chooses(live: None) -> None:
+    """An observer may choose, and start the next run, from within the notification."""
+    widget = LRFinderWidget(good_curve)
+    num_runs = []
+
+    def on_state(change: Any) -> None:
+        if change["new"] == "done":
+            num_runs.append(1)
+            widget.wait()
+            widget.selected_lr = widget.suggested_lr / 2
+            if len(num_runs) < 3:
+                widget.start()
+
+    widget.observe(on_state, "state")
+    widget.start()
+    wait_until(lambda: len(num_runs) == 3 and widget.selected_lr == widget.suggested_lr / 2)
+    widget.close()
+
+
+def test_observer_that_fails(live: None) -> None:
+    """An exception in an observer of the user's is shown, and nothing hangs."""
+    widget = LRFinderWidget(good_curve)
+    widget.observe(lambda change: 1 / 0, "state")
+    widget.run()
+    wait_until(lambda: "ZeroDivisionError" in html(widget))
+    assert widget.state == "done"
+    widget.close()
+
+
+def test_failure_is_shown_escaped() -> None:
+    """An exception of the train step is raised by `run`, and shown with its type, message and line, as text."""
+
+    def train_step(lr: float) -> float:
+        raise ValueError("<script>alert(1)</script>")
+
+    widget = LRFinderWidget(train_step)
+    with pytest.raises(ValueError, match="alert"):
+        widget.run()
+    page = html(widget)
+    assert widget.state == "failed"
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "raise ValueError(" in page
+    assert "<details>" in page
+
+
+def test_failure_in_the_background(live: None) -> None:
+    """An exception in the background is shown, keeps the points, and is raised by `wait`."""
+
+    def train_step(lr: float) -> float:
+        if lr > 1e-4:
+            raise ValueError("boom")
+        return 1.0
+
+    widget = LRFinderWidget(train_step)
+    click(widget, "Run")
+    with pytest.raises(ValueError, match="boom"):
+        widget.wait(SECONDS)
+    assert (widget.state, widget.result.stop_reason) == ("failed", StopReason.FAILED)
+    assert len(widget.to_dataframe()) == len(widget.result) > 0
+    click(widget, "Dismiss")
+    wait_until(lambda: "boom" not in html(widget))
+    widget.close()
+
+
+def test_interrupt() -> None:
+    """Ctrl-C during `run` stops, restores, keeps the points and carries on."""
+    weights = {"w": 1.0}
+
+    def train_step(lr: float) -> float:
+        weights["w"] += 1
+        if weights["w"] == 30:
+            raise KeyboardInterrupt
+        return 1.0
+
+    widget = LRFinderWidget(RestoringStep(train_step, save=weights.copy, restore=weights.update))
+    with pytest.raises(KeyboardInterrupt):
+        widget.run()
+    assert (widget.state, len(widget.result), weights) == ("stopped", 28, {"w": 1.0})
+
+
+def test_messages_are_few(live: None, messages: list[Any]) -> None:
+    """However fast the steps, no widget sends more than 15 updates in any second, and the whole run few."""
+    widget = LRFinderWidget(lambda lr: time.sleep(2e-4) or 1.0, finder=LearningRateFinder(num_steps=8000))
+    del messages[:]
+    widget.start()
+    widget.wait(60)
+    times: dict[str, list[float]] = {}
+    for moment, comm_id, _ in messages:
+        times.setdefault(comm_id, []).append(moment)
+    for moments in times.values():
+        busiest = max(np.searchsorted(moments, t + 1.0) - i for i, t in enumerate(moments))
+        assert busiest <= 15
+    widget.close()
+
+
+def test_last_points_are_painted(live: None) -> None:
+    """Whatever the draw budget, when a run has ended the whole curve is in the figure."""
+    for num_steps in (7, 100, 3000):
+        widget = LRFinderWidget(lambda lr: 1.0 + lr, finder=LearningRateFinder(num_steps=num_steps, divergence="never"))
+        widget.start()
+        widget.wait(SECONDS)
+        points, line = widget._curve._points, widget._curve._line
+        assert points.x[-1] == line.x[-1] == widget.max_lr
+        assert np.isfinite(points.y[-1])
+        assert len(line.x) <= 500
+        widget.close()
+
+
+def test_stop_and_pause_are_not_written_to(live: None, messages: list[Any]) -> None:
+    """During a run nothing is sent to Pause, Resume and Stop: a busy kernel routes by who was spoken to last."""
+    widget = LRFinderWidget(slow_curve, finder=LearningRateFinder(num_steps=100))
+    names = ("Pause", "Resume", "Stop")
+    quiet = {widget_of(widget, ipywidgets.Button, description=name).comm.comm_id for name in names}
+    del messages[:]
+    widget.start()
+    widget.wait(SECONDS)
+    assert not Counter(comm_id for _, comm_id, _ in messages).keys() & quiet
+    widget.close()
+
+
+def test_new_widget_ends_the_old_run(live: None) -> None:
+    """A cell that is run again, making a widget of the same model, stops the run that goes on and has it restored."""
+    weights = {"w": 1.0}
+
+    def train_step(lr: float) -> float:
+        weights["w"] += 1
+        time.sleep(0.002)
+        return 1.0
+
+    step = RestoringStep(train_step, save=weights.copy, restore=weights.update)
+    old = LRFinderWidget(step)
+    old.start()
+    wait_until(lambda: len(old.to_dataframe()) > 3)
+    new = LRFinderWidget(step)
+    assert weights == {"w": 1.0}
+    wait_until(lambda: old.state == "stopped")
+    for widget in (old, new):
+        widget.close()
+
+
+def test_close_during_a_run(live: None) -> None:
+    """Closing stops the run, waits until the model is restored, closes every widget, and lets all of it go."""
+    weights = {"w": 1.0}
+
+    def train_step(lr: float) -> float:
+        weights["w"] += 1
+        time.sleep(0.002)
+        return 1.0
+
+    before = set(_instances)
+    widget = LRFinderWidget(RestoringStep(train_step, save=weights.copy, restore=weights.update))
+    widget.start()
+    time.sleep(0.05)
+    assert weights["w"] > 1
+    widget.close()
+    widget.close()
+    assert weights == {"w": 1.0}
+    assert set(_instances) == before
+    with pytest.raises(RuntimeError, match="closed"):
+        widget.start()
+    seen = weakref.ref(widget)
+    del widget
+    gc.collect()
+    assert seen() is None
+
+
+def test_from_torch() -> None:
+    """A PyTorch model is trained, measured and restored bit for bit."""
+    torch.manual_seed(0)
+    model = torch.nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    batch = (torch.randn(32, 4), torch.randn(32, 1))
+    before = [p.clone() for p in model.parameters()]
+    widget = LRFinderWidget.from_torch(model, optimizer, torch.nn.functional.mse_loss, batch, num_steps=40, min_lr=1e-5)
+    result = widget.run()
+    assert (result.lrs[0], len(result) > 10, widget.state) == (1e-5, True, "done")
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_no_train_step() -> None:
+    """Something that cannot be called is refused at once."""
+    with pytest.raises(TypeError, match="need a train step"):
+        LRFinderWidget(3.0)  # type: ignore[arg-type]
+
+
+def test_make_job() -> None:
+    """Another kind of job can be driven: whatever iterates records and can be stopped."""
+    made = []
+
+    def make_job(settings: LearningRateFinder) -> Any:
+        made.append(settings)
+        return settings.steps(lambda lr: 2 * good_curve(lr))
+
+    widget = LRFinderWidget(None, make_job=make_job)
+    assert widget.run().losses[0] == 2 * good_curve(1e-7)
+    assert made == [LearningRateFinder()]
+
+
+def test_pump_counts() -> None:
+    """The pump serves many requests with few ticks, and its thread ends when nobody asks any more."""
+    ticks: list[int] = []
+    pump = Pump(lambda: bool(ticks.append(1)))
+    for _ in range(1000):
+        pump.request()
+    pump.flush()
+    assert 1 <= len(ticks) < 20
+    wait_until(lambda: pump._thread is None)
+    pump.flush()
+    pump.close()
+    pump.request()
+    pump.flush()
+    assert pump._thread is None
+
+
+def test_pump_survives_a_failing_tick(caplog: pytest.LogCaptureFixture) -> None:
+    """A tick that fails is logged, and whoever waits for it is not left waiting."""
+
+    def tick() -> bool:
+        raise ValueError("broken figure")
+
+    pump = Pump(tick)
+    pump.flush()
+    pump.close()
+    assert "broken figure" in caplog.text
