@@ -6,15 +6,20 @@ import asyncio
 import functools
 import gc
 import signal
+import threading
+from unittest import mock
 
 import pytest
 import torch
 
-from lrwidget import LearningRateFinder, StopReason, TorchStep
+from lrwidget import LearningRateFinder, LRFinderWidget, StopReason, TorchStep
+from lrwidget.live.run import Run
+from lrwidget.steps import torch_parts
 from tests.torch_training import THINGS, UNTOUCHED, Training, fingerprints
 
 NUM_STEPS = 12
 NUM_FOLLOWING = 100
+PATIENCE_SECONDS = 20
 finder = LearningRateFinder(min_lr=1e-5, max_lr=1e-2, num_steps=NUM_STEPS, divergence="never")
 
 PLACES = ("loader", "forward", "loss", "backward", "optimizer step")
@@ -42,13 +47,33 @@ def _stop(training, step):
     return run.stop_reason
 
 
+def _in_the_middle(training):
+    """Hold the run up in its sixth step, in whichever thread it is: an event that says so, and one that lets it go."""
+    reached, go = threading.Event(), threading.Event()
+    training.fault.arm("loss", 5, lambda: (reached.set(), go.wait(PATIENCE_SECONDS)))
+    return reached, go
+
+
 def _pause_and_stop(training, step):
-    run = finder.steps(step)
-    next(run), next(run)
-    torch.zeros(3)  # other work, while the run waits
-    next(run)
-    run.close()
+    reached, go = _in_the_middle(training)
+    run = Run(finder.steps(step))
+    run.start()
+    assert reached.wait(PATIENCE_SECONDS)
+    run.pause()
+    go.set()
+    run.stop()
+    run.has_ended(PATIENCE_SECONDS)
     return run.stop_reason
+
+
+def _close_widget(training, step):
+    reached, go = _in_the_middle(training)
+    widget = LRFinderWidget(step, finder=finder)
+    widget.start()
+    assert reached.wait(PATIENCE_SECONDS)
+    threading.Timer(0.05, go.set).start()
+    widget.close()
+    widget.wait(PATIENCE_SECONDS)
 
 
 def _break(training, step):
@@ -92,6 +117,23 @@ def _kernel_interrupt(training, step):
     return caught.value.partial_result.stop_reason
 
 
+def _interrupt_when(method, number, training, step):
+    """A real signal in the middle of saving or restoring: in the call of that number of a part's method."""
+    original = getattr(torch_parts.Memory, method)
+    calls = []
+
+    def interrupted(memory, *args):
+        calls.append(1)
+        if len(calls) == number:
+            signal.raise_signal(signal.SIGINT)
+        original(memory, *args)
+
+    with mock.patch.object(torch_parts.Memory, method, interrupted), pytest.raises(KeyboardInterrupt) as caught:
+        finder.range_test(step)
+    assert len(calls) >= number
+    return caught.value.partial_result.stop_reason
+
+
 def _fail(place, moment, kind, training, step):
     def action():
         raise kind(f"in the {place}")
@@ -109,10 +151,13 @@ WAYS = {
     "not finite": (_not_finite, StopReason.NOT_FINITE),
     "stop": (_stop, StopReason.STOPPED),
     "pause, then stop": (_pause_and_stop, StopReason.STOPPED),
+    "widget closed": (_close_widget, None),
     "break": (_break, None),
     "garbage collection": (_garbage, None),
     "cancelled task": (_cancelled_task, None),
     "kernel interrupt": (_kernel_interrupt, StopReason.INTERRUPTED),
+    "kernel interrupt while saving": (functools.partial(_interrupt_when, "__init__", 5), StopReason.INTERRUPTED),
+    "kernel interrupt while restoring": (functools.partial(_interrupt_when, "restore", 5), StopReason.COMPLETED),
     "out of memory": (functools.partial(_fail, "forward", "middle", torch.OutOfMemoryError), StopReason.FAILED),
 }
 for _place in PLACES:

@@ -770,6 +770,8 @@ def test_a_compiled_model_is_compiled_once():
     assert counter.frame_count == num_compiled
 
 
+# torch's own, when its compiler is imported.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 def test_a_compiled_optimizer_is_not_compiled_again_for_each_rate():
     """With a tensor learning rate a compiled optimizer step meets the same tensor at every rate."""
     counter = CompileCounter()
