@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any, get_args
 
-from .native import NAMES, native_code
+from .native import LINE_LENGTH, NAMES, native_code
 from .schedule import Formula, Framework, Schedule
 
 _ARRAYS = {"torch": "np", "transformers": "np", "keras": "ops", "optax": "jnp"}
@@ -39,7 +39,7 @@ def write_code(schedule: Schedule, framework: Framework) -> str:
     momentum = None
     if schedule.has_momentum and framework != "keras":  # which has no schedule for the momentum
         momentum = definitions.name_of(schedule.momentum_formula, "momentum")
-    note = f"# {NAMES[framework]} has no schedule of just this kind, so the formula of {schedule.name} is written out."
+    note = f"# {NAMES[framework]} has no schedule of just this kind:\n# the formula of {schedule.name} is written out."
     functions = "\n\n\n".join(definitions.texts)
     imports = ("import math\n\n" if "math." in functions else "") + _IMPORTS[framework]
     if schedule.has_momentum and framework == "keras":
@@ -98,7 +98,17 @@ def _definition(formula: Formula, name: str, arguments: dict[str, str], arrays: 
             node.id = arrays
         if isinstance(node, ast.Attribute) and node.attr == "float_power" and arrays == "ops":
             node.attr = "power"  # Keras has it under this name only
-    return ast.unparse(ast.fix_missing_locations(tree))
+    head, _, body = ast.unparse(ast.fix_missing_locations(tree)).partition("\n")
+    return f"{_wrapped(head)}\n{body}"
+
+
+def _wrapped(head: str) -> str:
+    """Put the arguments of a definition that is too long for a line onto lines of their own."""
+    if len(head) <= LINE_LENGTH:
+        return head
+    name, _, arguments = head.removesuffix("):").partition("(")
+    lines = textwrap.wrap(arguments, LINE_LENGTH - 4, break_long_words=False, break_on_hyphens=False)
+    return "\n".join([f"{name}(", *(f"    {line}" for line in lines), "):"])
 
 
 def _end_torch(lr: str, momentum: str | None) -> str:

@@ -22,8 +22,8 @@ _FAR = 1e12  # steps; restarts that grow are listed up to here
         "pct_start": share("Rise", 0.3),
         "anneal_strategy": choice("Shape", "cos", "linear"),
         "cycle_momentum": flag("Cycle momentum", True),
-        "base_momentum": named(MOMENTUM, "Momentum at the peak", 0.85),
-        "max_momentum": named(MOMENTUM, "Momentum at the ends", 0.95),
+        "base_momentum": named(MOMENTUM, "Lowest momentum", 0.85),
+        "max_momentum": named(MOMENTUM, "Highest momentum", 0.95),
         "div_factor": named(_DIV_FACTOR, "Peak ÷ start", 25.0),
         "final_div_factor": Parameter(
             "number", "Start ÷ end", "×", least=1.0, most=1e12, low=1.0, high=1e6, scale="log", start=1e4
@@ -129,7 +129,7 @@ def _one_cycle_phases(ends: tuple[float, ...], total_steps: int) -> Iterator[Pha
     {
         "peak": PEAK,
         "first_cycle_steps": steps("First cycle", 0.25),
-        "cycle_factor": Parameter("count", "Each cycle longer by", "×", least=1, low=1, high=4, start=1),
+        "cycle_factor": Parameter("count", "Cycle growth", "×", least=1, low=1, high=4, start=1),
         "floor": FLOOR,
     },
 )
@@ -179,14 +179,14 @@ def cosine_warm_restarts(peak: float, first_cycle_steps: int, cycle_factor: int 
         "floor": named(FLOOR, "Base LR", 0.1),
         "peak": PEAK,
         "step_size_up": steps("Rise", 0.1),
-        "step_size_down": steps("Fall (0: as the rise)", 0.0, none_at_zero=True),
+        "step_size_down": steps("Fall (0: as rise)", 0.0, none_at_zero=True),
         "mode": choice("Mode", "triangular", "triangular2", "exp_range"),
         "gamma": Parameter(
-            "number", "Shrink γ (exp_range)", "per step", least=0.0, above=True, most=1.0, low=0.99, high=1.0, start=1.0
+            "number", "Shrink γ", "per step", least=0.0, above=True, most=1.0, low=0.99, high=1.0, start=1.0
         ),
         "cycle_momentum": flag("Cycle momentum", True),
-        "base_momentum": named(MOMENTUM, "Momentum at the peak", 0.8),
-        "max_momentum": named(MOMENTUM, "Momentum at the base", 0.9),
+        "base_momentum": named(MOMENTUM, "Lowest momentum", 0.8),
+        "max_momentum": named(MOMENTUM, "Highest momentum", 0.9),
     },
 )
 def cyclic(

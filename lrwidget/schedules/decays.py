@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count, pairwise
 
 from . import formulas
-from .parameters import FLOOR, GAMMA, PEAK, POWER, TOTAL_STEPS, WARMUP_STEPS, share, steps
+from .parameters import FLOOR, GAMMA, PEAK, POWER, TOTAL_STEPS, WARMUP_STEPS, named, share, steps
 from .registry import Parameter, register
 from .schedule import Formula, Phase, Schedule
 
@@ -113,7 +113,7 @@ def exponential(peak: float, gamma: float = 0.5, decay_steps: int = 1) -> Schedu
     return Schedule(formula, peak, 0.0, lambda: [Phase("decay", 0, math.inf, "falling")])
 
 
-@register("Step decay", {"peak": PEAK, "step_size": steps("Drop every", 0.3), "gamma": GAMMA})
+@register("Step decay", {"peak": PEAK, "step_size": steps("Drop every", 0.3), "gamma": named(GAMMA, "Factor γ", 0.1)})
 def step_decay(peak: float, step_size: int, gamma: float = 0.1) -> Schedule:
     r"""A drop by the factor gamma after every `step_size` steps, without end (PyTorch's StepLR).
 
@@ -143,7 +143,7 @@ def step_decay(peak: float, step_size: int, gamma: float = 0.1) -> Schedule:
     {
         "peak": PEAK,
         "milestones": Parameter("milestones", "Drop at steps", "steps", start=(0.5, 0.75)),
-        "gamma": GAMMA,
+        "gamma": named(GAMMA, "Factor γ", 0.1),
     },
 )
 def multi_step(peak: float, milestones: Sequence[int], gamma: float = 0.1) -> Schedule:

@@ -192,7 +192,7 @@ def polynomial_with_warmup(
     {
         "peak": PEAK,
         "warmup_steps": WARMUP_STEPS,
-        "timescale": steps("Timescale (0: as the warm-up)", 0.0, none_at_zero=True),
+        "timescale": steps("Timescale (0: auto)", 0.0, none_at_zero=True),
     },
 )
 def inverse_sqrt(peak: float, warmup_steps: int, timescale: int | None = None) -> Schedule:

@@ -7,6 +7,7 @@ steps before each milestone. A schedule whose arguments the framework cannot fol
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from .schedule import Schedule
@@ -95,6 +96,7 @@ _CALLS = {
     "keras": ("keras.optimizers.schedules.", _KERAS),
     "optax": ("optax.", _OPTAX),
 }
+LINE_LENGTH = 79
 _RESULTS = {"torch": "scheduler", "transformers": "scheduler", "keras": "learning_rate", "optax": "schedule"}
 
 
@@ -104,11 +106,21 @@ def native_code(schedule: Schedule, framework: str) -> str | None:
     if schedule.name in calls and _fits(schedule, framework):
         call = calls[schedule.name].format(**_words(schedule))
         prefix = "" if call == repr(schedule.peak) else prefix
-        return f"import {framework}\n\n{_preparation(schedule, framework)}{_RESULTS[framework]} = {prefix}{call}\n"
+        line = _wrapped(f"{_RESULTS[framework]} = {prefix}{call}")
+        return f"import {framework}\n\n{_preparation(schedule, framework)}{line}\n"
     if framework == "transformers":  # it runs on PyTorch, whose own schedules serve as well
         text = native_code(schedule, "torch")
         return text and f"# transformers has none of its own; Trainer(optimizers=(optimizer, scheduler)) takes:\n{text}"
     return None
+
+
+def _wrapped(line: str) -> str:
+    """Give a call that is too long for a line with one argument on each; no argument holds a comma but in brackets."""
+    if len(line) <= LINE_LENGTH:
+        return line
+    head, _, rest = line.partition("(")
+    arguments = re.split(r", (?![^\[]*\])", rest.removesuffix(")"))
+    return f"{head}(\n" + "".join(f"    {argument},\n" for argument in arguments) + ")"
 
 
 def _fits(schedule: Schedule, framework: str) -> bool:

@@ -1,0 +1,116 @@
+"""Controls built from the description of a parameter: a slider to drag, a box to type in, a word, a tick."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ipywidgets import Box, Checkbox, Dropdown, FloatLogSlider, FloatSlider, IntSlider, Label, Text
+
+from lrwidget.live.schedule_values import Control
+from lrwidget.ui.parts import set_traits
+
+_SAME = 0.501  # steps of a slider: the browser puts a value that lies between two of them onto the nearer one
+_LABEL_WIDTH = "9.5em"
+_SLIDERS = (FloatLogSlider, FloatSlider, IntSlider)
+
+
+class ValueControl:
+    """One value: a slider and a box with the number in writing; or a list, a tick, or the box alone.
+
+    Parameters
+    ----------
+    control
+        What to begin with; later ones are of the same parameter.
+    move
+        Called with the value to which the slider, the list or the tick was moved.
+    type_in
+        Called with the text that was typed.
+    """
+
+    def __init__(self, control: Control, move: Callable[[Any], None], type_in: Callable[[str], None]) -> None:
+        self._control = control
+        self._move = move
+        parameter = control.parameter
+        self.input = _input(control)
+        self.text: Text | None = None
+        children = []
+        if self.input is not None:
+            set_traits(self.input, description=parameter.label, tooltip=parameter.help)
+            self.input.style.description_width = _LABEL_WIDTH
+            self.input.observe(self._on_input_change, "value")
+            self.input.add_class("lrw-value-input")
+            children.append(self.input)
+        if parameter.kind not in ("choice", "flag"):
+            self.text = Text(
+                value=control.text, continuous_update=False, tooltip=f"{parameter.label}: {parameter.help}"
+            )
+            if self.input is None:
+                self.text.description = parameter.label
+                self.text.style.description_width = _LABEL_WIDTH
+            self.text.observe(lambda change: type_in(change["new"]), "value")
+            self.text.add_class("lrw-value-text" if self.input is not None else "lrw-value-input")
+            children.append(self.text)
+        self._unit = Label(control.unit).add_class("lrw-value-unit")
+        self.box = Box([*children, self._unit]).add_class("lrw-value")
+
+    def render(self, control: Control) -> None:
+        """Show this value. An input where the user has just put it is not touched."""
+        self._control = control
+        if isinstance(self.input, _SLIDERS):
+            self._render_slider(self.input, control)
+        elif self.input is not None:
+            set_traits(self.input, value=control.value)
+        if self.text is not None:
+            set_traits(self.text, value=control.text)
+        set_traits(self._unit, value=control.unit)
+
+    def _render_slider(self, slider: Any, control: Control) -> None:
+        """Set the range and the value, in an order in which the range never cuts the value off.
+
+        One message each: of several values in one the browser takes the value first, and cuts it to the old range.
+        """
+        low, high = control.low, control.high
+        if isinstance(slider, FloatLogSlider):
+            low, high = math.log10(low), math.log10(high)
+        set_traits(slider, min=min(low, slider.min))
+        set_traits(slider, max=max(high, slider.max))
+        if not self._shows(control.value):
+            slider.value = control.value
+        set_traits(slider, min=low)
+        set_traits(slider, max=high)
+
+    def _shows(self, value: Any) -> bool:
+        """Whether the input stands where this value belongs."""
+        slider, shown = self.input, self.input.value
+        if isinstance(slider, FloatLogSlider):
+            return abs(math.log10(shown) - math.log10(value)) < _SAME * slider.step
+        if isinstance(slider, FloatSlider):
+            return bool(abs(shown - value) < _SAME * slider.step)
+        return bool(shown == value)
+
+    def _on_input_change(self, change: Any) -> None:
+        if self._shows(self._control.value):
+            return  # moved by `render`, or by the browser onto its next step: not by the user
+        value = change["new"]
+        if isinstance(value, float):
+            value = round(value) if isinstance(self._control.value, int) else float(f"{value:.6g}")
+        self._move(value)
+
+
+def _input(control: Control) -> Any:
+    """Give the input that suits the kind of a parameter; None where only typing does."""
+    parameter, value, low, high = control.parameter, control.value, control.low, control.high
+    if parameter.kind == "choice":
+        return Dropdown(options=parameter.choices, value=value)
+    if parameter.kind == "flag":
+        return Checkbox(value=value, indent=True)
+    if parameter.kind == "milestones":
+        return None
+    if parameter.scale == "log":
+        return FloatLogSlider(value=value, min=math.log10(low), max=math.log10(high), step=0.01, readout=False)
+    if isinstance(value, int):
+        return IntSlider(value=value, min=int(low), max=int(high), readout=False)
+    step = 10.0 ** math.floor(math.log10((high - low) / 100))
+    return FloatSlider(value=value, min=low, max=high, step=step, readout=False)

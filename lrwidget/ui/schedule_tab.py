@@ -1,0 +1,191 @@
+"""The Schedule tab: choose a schedule, set it, see it, compare it, take it away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from functools import partial
+from threading import RLock
+from typing import Any
+
+from ipywidgets import HTML, Box, Button, Dropdown, ToggleButton, ToggleButtons, VBox
+
+from lrwidget.live.schedule_model import MOST_OVERLAYS, ScheduleModel
+from lrwidget.live.schedule_preview import ScheduleFrame
+from lrwidget.live.schedule_values import Control
+from lrwidget.schedules import SCHEDULES
+from lrwidget.schedules.warmups import RISES
+from lrwidget.ui import schedule_markup as words
+from lrwidget.ui.parts import Act, set_traits
+from lrwidget.ui.schedule_controls import ValueControl
+from lrwidget.ui.schedule_export import ScheduleExport
+from lrwidget.ui.schedule_plot import SchedulePlot
+from lrwidget.ui.schedule_style import CSS
+
+_NO_FRONT = "none"  # a list shows nothing at all for None
+_LINKS = {True: ("Follows the selected LR", "link"), False: ("Locked", "lock")}
+
+
+class ScheduleTab:
+    """The tab, as one box.
+
+    Parameters
+    ----------
+    model
+        Takes what the user does, and gives what is shown. Whoever moves the selected learning rate calls its `set_lr`
+        and then `render` here.
+    act
+        Carries out an intent and has `render` called soon after; by default both at once.
+    namespace
+        Where the table is saved under a name; the notebook's variables where None.
+
+    Attributes
+    ----------
+    widget
+        The box to display.
+    """
+
+    def __init__(
+        self,
+        model: ScheduleModel,
+        act: Act | None = None,
+        namespace: MutableMapping[str, Any] | None = None,
+    ) -> None:
+        self.model = model
+        self._act = act or self._act_at_once
+        self._lock = RLock()
+        self._frame = model.frame()
+        self._controls: dict[tuple[Any, ...], ValueControl] = {}
+        self._make_choices()
+        self.plot = SchedulePlot()
+        self.export = ScheduleExport(model, self._act, namespace)
+        self._overlays = [_OverlayEntry(partial(self._on_remove_click, i)) for i in range(MOST_OVERLAYS)]
+        self.widget = self._layout()
+        self.render()
+
+    def _make_choices(self) -> None:
+        model = self.model
+        titles = {entry.title: name for name, entry in SCHEDULES.items() if entry.is_plain}
+        self.choice = Dropdown(options=titles, value=self._frame.name, description="Schedule")
+        self.choice.tooltip = "The shape of the learning rate over the training"
+        self._listen(self.choice, model.choose, lambda frame: frame.name)
+        self.link = ToggleButton(value=True, tooltip="Keep the peak at the selected LR, or lock it where it is")
+        self._listen(self.link, model.link, lambda frame: frame.is_linked)
+        self.length_unit = ToggleButtons(options={"steps": False, "epochs": True}, description="Length in")
+        self.length_unit.tooltips = ["The number of optimizer steps", "Epochs times steps per epoch"]
+        self._listen(self.length_unit, model.measure_by_epochs, lambda frame: frame.by_epochs)
+        self.step_unit = ToggleButtons(options={"steps": False, "% of total": True}, description="Parts in")
+        self.step_unit.tooltips = ["Numbers of steps, whatever the total", "Shares, which grow with the total"]
+        self._listen(self.step_unit, model.measure_by_share, lambda frame: frame.by_share)
+        self.front = Dropdown(options=[_NO_FRONT, *RISES], description="Warm-up in front")
+        self.front.tooltip = "A warm-up before the schedule begins; its steps are part of the total"
+        self._listen(
+            self.front,
+            lambda kind: model.put_in_front(None if kind == _NO_FRONT else kind),
+            lambda frame: frame.front_kind or _NO_FRONT,
+        )
+        self.log = ToggleButton(description="log", tooltip="Learning rates on a logarithmic axis")
+        self._listen(self.log, model.show_log, lambda frame: frame.log)
+        self.compare = Button(description="Keep to compare", icon="clone")
+        self.compare.tooltip = f"Leave this curve in the picture while you try another one (at most {MOST_OVERLAYS})"
+        self.compare.on_click(lambda _: self._act(model.add_overlay))
+
+    def _layout(self) -> VBox:
+        self._summary, self._phases, self._says, self._legend = HTML(), HTML(), HTML(), HTML()
+        self._peak, self._length, self._own, self._front = (Box([]).add_class("lrw-schedule-values") for _ in range(4))
+        buttons = Box([self.log, self.compare]).add_class("lrw-schedule-buttons")
+        overlays = Box([self._legend, *(overlay.box for overlay in self._overlays)]).add_class("lrw-overlays")
+        areas = {
+            "choice": [self.choice, self._summary],
+            "side": [
+                *(self._peak, self.link, self.length_unit, self._length),
+                *(self.step_unit, self._own, self.front, self._front),
+            ],
+            "picture": [buttons, self.plot.figure, self._phases, overlays, self._says],
+            "export": [self.export.box],
+        }
+        boxes = [VBox(children).add_class(f"lrw-schedule-{area}") for area, children in areas.items()]
+        style = HTML(f"<style>{CSS}</style>").add_class("lrw-style")
+        return VBox([style, Box(boxes).add_class("lrw-schedule-areas")]).add_class("lrw-schedule")
+
+    # Inputs: any thread; they call intents and nothing else
+
+    def _listen(self, source: Any, intent: Callable[[Any], None], shown: Callable[[ScheduleFrame], Any]) -> None:
+        """Call the intent with each new value that does not come from a frame itself."""
+
+        def on_source_value(change: Any) -> None:
+            if change["new"] != shown(self._frame):
+                self._act(lambda: intent(change["new"]))
+
+        source.observe(on_source_value, "value")
+
+    def _act_at_once(self, intent: Callable[[], object]) -> None:
+        intent()
+        self.render()
+
+    def _on_remove_click(self, i: int) -> None:
+        if i < len(self._frame.overlays):
+            number = self._frame.overlays[i].number
+            self._act(lambda: self.model.remove_overlay(number))
+
+    # Output: written here alone, one thread at a time
+
+    def render(self) -> None:
+        """Show the model as it is now; only what has changed is written."""
+        with self._lock:
+            self._frame = frame = self.model.frame()
+            set_traits(self.choice, value=frame.name)
+            set_traits(self._summary, value=words.summary(frame))
+            description, icon = _LINKS[frame.is_linked]
+            set_traits(self.link, value=frame.is_linked, description=description, icon=icon)
+            set_traits(self.length_unit, value=frame.by_epochs)
+            set_traits(self.step_unit, value=frame.by_share)
+            set_traits(self.step_unit.layout, display=None if frame.has_parts else "none")
+            set_traits(self.front, value=frame.front_kind or _NO_FRONT)
+            set_traits(self.log, value=frame.log)
+            set_traits(self.compare, disabled=bool(frame.problem))
+            for box, controls in (
+                (self._peak, (frame.peak,)),
+                (self._length, frame.length),
+                (self._own, frame.controls),
+                (self._front, (frame.front,) if frame.front_kind is not None else ()),
+            ):
+                self._render_controls(box, controls)
+            self.plot.render(frame)
+            set_traits(self._phases, value=words.phases(frame))
+            set_traits(self._says, value=words.says(frame))
+            set_traits(self._legend, value=words.legend(frame))
+            for i, entry in enumerate(self._overlays):
+                entry.render(words.overlay(frame.overlays[i], i) if i < len(frame.overlays) else "")
+            self.export.render(frame)
+
+    def _render_controls(self, box: Box, controls: tuple[Control, ...]) -> None:
+        shown = [self._value_control(control) for control in controls]
+        for value, control in zip(shown, controls, strict=True):
+            value.render(control)
+        set_traits(box, children=tuple(value.box for value in shown))
+
+    def _value_control(self, control: Control) -> ValueControl:
+        """Give the inputs of a value, the same ones for as long as it means the same."""
+        parameter = control.parameter
+        key = (parameter.name, parameter.label, parameter.start, control.unit)
+        if key not in self._controls:
+            self._controls[key] = ValueControl(
+                control,
+                lambda value: self._act(lambda: self.model.set_value(parameter.name, value)),
+                lambda text: self._act(lambda: self.model.type_value(parameter.name, text)),
+            )
+        return self._controls[key]
+
+
+class _OverlayEntry:
+    """One line of the legend: a curve kept to compare with, and the button that takes it away."""
+
+    def __init__(self, remove: Callable[[], None]) -> None:
+        self._legend = HTML()
+        self.button = Button(icon="times", tooltip="Take this curve out of the picture")
+        self.button.on_click(lambda _: remove())
+        self.box = Box([self._legend, self.button]).add_class("lrw-overlay")
+
+    def render(self, legend: str) -> None:
+        set_traits(self._legend, value=legend)
+        set_traits(self.box.layout, display=None if legend else "none")
