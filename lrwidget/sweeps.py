@@ -181,6 +181,16 @@ class Sweep(Iterator[SweepRun]):
         self.close()
 
     @property
+    def finder(self) -> LearningRateFinder:
+        """The settings of each range test."""
+        return self._work[1]
+
+    @property
+    def done(self) -> frozenset[int]:
+        """The indices of the runs that have ended, one way or another."""
+        return frozenset(self._ended)
+
+    @property
     def stop_reason(self) -> StopReason | None:
         """Why it ended; None while it goes on."""
         return self._stop_reason if self._closed else None

@@ -1,0 +1,110 @@
+"""The texts of the sweep view as HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+from lrwidget.axes import short_number
+from lrwidget.live.sweep_tables import Table
+
+# Told apart by people who see few colours (Okabe and Ito), the strongest first; lighter ones for the dark theme.
+_LIGHT = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b07c00", "#56b4e9", "#8a6d3b", "#7f7f7f")
+_DARK = ("#56b4e9", "#f0953f", "#2ec49b", "#e3a1c8", "#f0c04a", "#7f9fe0", "#c8a878", "#a8a8a8")
+
+
+def _variables(colours: Sequence[str]) -> str:
+    return " ".join(f"--lrw-sweep-{index}: {colour};" for index, colour in enumerate(colours))
+
+
+CSS = (
+    f".lrwidget {{ {_variables(_LIGHT)} }}"
+    f'[data-jp-theme-light="false"] .lrwidget {{ {_variables(_DARK)} }}'
+    """
+.lrw-sweep { padding: var(--lrw-gap); gap: 8px; overflow: visible; }
+.lrw-sweep .lrw-choices { display: flex; flex-flow: row wrap; gap: 4px 16px; align-items: center; overflow: visible; }
+.lrw-sweep .lrw-choices > * { margin: 0; width: auto; }
+.lrw-sweep .lrw-choices select { min-width: 110px; }
+.lrw-sweep .lrw-choices .widget-label { width: auto; color: var(--lrw-faint); margin-right: 6px; }
+.lrw-sweep .lrw-tables { display: flex; flex-flow: row wrap; gap: 12px 28px; }
+.lrw-sweep table { border-collapse: separate; border-spacing: 2px; font-variant-numeric: tabular-nums; }
+.lrw-sweep caption { text-align: left; font-weight: 600; padding-bottom: 2px; }
+.lrw-sweep caption span { color: var(--lrw-faint); font-weight: 400; }
+.lrw-sweep th { color: var(--lrw-faint); font-weight: 400; text-align: left; padding: 2px 8px 2px 2px; }
+.lrw-sweep td { text-align: right; padding: 4px 10px; border-radius: 3px; min-width: 64px; }
+.lrw-sweep .lrw-legend { display: flex; flex-wrap: wrap; gap: 2px 14px; }
+.lrw-sweep .lrw-legend i { display: inline-block; width: 12px; height: 3px; border-radius: 2px; margin-right: 5px;
+  vertical-align: middle; }
+.lrw-sweep .lrw-failed-runs { color: var(--lrw-bad); overflow-wrap: anywhere; }
+.lrw-sweep .lrw-failed-runs pre { white-space: pre-wrap; color: var(--lrw-text); font-size: 12px; margin: 2px 0; }
+"""
+)
+
+
+def colour(index: int) -> str:
+    """The colour of the value with that index; they come round again after eight."""
+    index %= len(_LIGHT)
+    return f"var(--lrw-sweep-{index}, {_LIGHT[index]})"
+
+
+def legend(name: str | None, values: Sequence[str]) -> str:
+    """Which colour stands for which value of a name."""
+    if name is None:
+        return ""
+    items = (f'<span><i style="background:{colour(i)}"></i>{escape(v) or "–"}</span>' for i, v in enumerate(values))
+    return f'<div class="lrw-legend"><span class="lrw-faint">{escape(name)}</span>{"".join(items)}</div>'
+
+
+def tables(made: Sequence[Table], row: str | None, column: str | None, averaged: Sequence[str]) -> str:
+    """Tables side by side, each with its cells shaded from the lowest value to the highest."""
+    ways = " × ".join(escape(name) for name in (row, column) if name)
+    over = f", mean over {escape(', '.join(averaged))}" if averaged else ""
+    return f'<div class="lrw-tables">{"".join(_table(each, row, column, ways + over) for each in made)}</div>'
+
+
+def _table(made: Table, row: str | None, column: str | None, ways: str) -> str:
+    head = ""
+    if column is not None:
+        cells = "".join(f'<th scope="col">{escape(label) or "–"}</th>' for label in made.columns)
+        head = f"<tr>{'<td></td>' if row is not None else ''}{cells}</tr>"
+    body = ""
+    for index, label in enumerate(made.rows):
+        title = f'<th scope="row">{escape(label) or "–"}</th>' if row is not None else ""
+        body += f"<tr>{title}{''.join(_cell(made, index, j) for j in range(len(made.columns)))}</tr>"
+    return f"<table><caption>{escape(made.title)} <span>{ways}</span></caption>{head}{body}</table>"
+
+
+def _cell(made: Table, row: int, column: int) -> str:
+    value, shade, missing = made.values[row, column], made.shades[row, column], made.num_missing[row][column]
+    if math.isnan(value):
+        return '<td class="lrw-faint">…</td>' if missing else "<td></td>"
+    strength = 12 + 48 * shade
+    style = f"background:color-mix(in srgb, var(--lrw-curve) {strength:.0f}%, transparent)"
+    more = f' title="{missing} of its runs have none"' if missing else ""
+    text = short_number(value) if made.is_rate else f"{value:.4g}"
+    return f'<td style="{style}"{more}>{text}{"*" if missing else ""}</td>'
+
+
+def progress(num_done: int, num_runs: int, num_active: int, state: str) -> str:
+    """A bar and a line on how far the sweep is."""
+    share = num_done / num_runs
+    active = f" · {num_active} running" if num_active else ""
+    words = f"{num_done}/{num_runs} range tests{active} · {escape(state)}"
+    return (
+        f'<div class="lrw-bar"><div style="width:{share:.1%}"></div></div>'
+        f'<div class="lrw-progress-words"><span>{words}</span></div>'
+    )
+
+
+def failures(entries: Sequence[tuple[str, str, str]]) -> str:
+    """The runs that failed: settings, error and traceback of each."""
+    if not entries:
+        return ""
+    items = "".join(
+        f"<details><summary>{escape(label)}: {escape(error)}</summary><pre>{escape(details)}</pre></details>"
+        if details
+        else f"<div>{escape(label)}: {escape(error)}</div>"
+        for label, error, details in entries
+    )
+    return f'<div class="lrw-failed-runs" role="alert">{items}</div>'

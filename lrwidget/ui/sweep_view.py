@@ -1,0 +1,289 @@
+"""`SweepWidget`: the curves of a sweep one over the other while they run, and tables of what they say over the grid."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from bqplot import Axis, Figure, LinearScale, Lines, LogScale
+from ipywidgets import HTML, Button, Dropdown, HBox, VBox
+
+from lrwidget.axes import loss_ticks, lr_ticks, short_number, tick_labels
+from lrwidget.live.budget import DrawBudget
+from lrwidget.live.drawing import Range, drawable, evenly, shown_range
+from lrwidget.live.run import Run
+from lrwidget.live.sweep_tables import table, value_of, values_of, varying_names
+from lrwidget.result import FloatArray
+from lrwidget.sweep_result import SweepResult, SweepRun
+from lrwidget.sweeps import Sweep
+from lrwidget.ui import sweep_markup as markup
+from lrwidget.ui.front_end import is_live
+from lrwidget.ui.parts import guard_messages, set_range, set_traits, tree
+from lrwidget.ui.pump import Pump
+from lrwidget.ui.style import style_sheet
+from lrwidget.ui.ticks import set_ticks
+
+_FAINT, _GRID = "var(--lrw-faint, #5b6670)", "var(--lrw-grid, #e9edf0)"
+_HEADROOM = 0.5  # share of the fall that is shown above the start
+_NONE = np.array([])
+
+
+class SweepWidget(VBox):
+    """A sweep as a live widget for notebooks.
+
+    Parameters
+    ----------
+    sweep
+        A sweep that has not been begun (`lrwidget.sweeps.Sweep`), or the result of one.
+
+    Examples
+    --------
+    >>> widget = SweepWidget(Sweep(make_train_step, {"optimizer": ["SGD", "Adam"], "seed": range(3)}))  # doctest: +SKIP
+    >>> widget.start()  # doctest: +SKIP
+    >>> widget  # the last line of a cell shows it  # doctest: +SKIP
+    """
+
+    def __init__(self, sweep: Sweep | SweepResult) -> None:
+        self._sweep = sweep if isinstance(sweep, Sweep) else None
+        self._runs = list(sweep.runs) if isinstance(sweep, SweepResult) else sweep.snapshot()
+        self._done = {run.index for run in self._runs} if self._sweep is None else set()
+        self._drive: Run[Any] | None = None
+        self._numbers: dict[int, tuple[float, float]] = {}
+        self._curves: dict[int, _Curve] = {}
+        self._drawn: dict[int, tuple[int, Range]] = {}
+        self._shown: tuple[float, float, Range] | None = None
+        self._budget = DrawBudget()
+        self._lock = threading.RLock()
+        self._pump = Pump(self._tick)
+        self._make_parts()
+        toolbar = HBox([self._stop, self._progress]).add_class("lrw-toolbar")
+        view = VBox([toolbar, self._figure, self._legend, self._choices, self._tables, self._failures])
+        view.add_class("lrw-sweep")
+        super().__init__([style_sheet(), HTML(f"<style>{markup.CSS}</style>").add_class("lrw-style"), view])
+        self.add_class("lrwidget")
+        guard_messages(self, self._lock)
+        self._tick()
+
+    def start(self) -> None:
+        """Begin the sweep: in the background in a live notebook, else here and now to its end.
+
+        Raises
+        ------
+        RuntimeError
+            If there is nothing to begin, or it has been begun.
+        """
+        if self._sweep is None or self._drive is not None:
+            raise RuntimeError("need a sweep that has not been begun, got one that has; make another")
+        self._drive = Run(self._sweep)
+        if is_live():
+            self._drive.start()
+            self._pump.request()
+        else:
+            try:
+                self._drive.run()
+            finally:
+                self._pump.flush()
+
+    def stop(self) -> None:
+        """End the range tests under way after their steps and begin no other; returns at once."""
+        if self._drive is not None and self._sweep is not None:
+            self._sweep.stop()
+            self._pump.request()
+
+    def wait(self, timeout: float | None = None) -> SweepResult:
+        """Wait for the end and return the result.
+
+        Parameters
+        ----------
+        timeout
+            Seconds, or None for as long as it takes.
+
+        Raises
+        ------
+        TimeoutError
+            If it has not ended by then; it goes on.
+        """
+        if self._drive is not None:
+            try:
+                self._drive.wait(timeout)
+            except KeyboardInterrupt:
+                self.stop()
+                raise
+            finally:
+                self._pump.flush()
+        return self.result
+
+    @property
+    def result(self) -> SweepResult:
+        """What there is so far."""
+        return SweepResult(tuple(self._runs)) if self._sweep is None else self._sweep.result
+
+    def close(self) -> None:
+        """Stop the sweep, wait for its end, and close every widget of the tree."""
+        self.stop()
+        if self._drive is not None:
+            self._drive.has_ended(None)
+        self._pump.close()
+        for widget in tree(self):
+            if widget is not self:
+                widget.close()
+        super().close()
+
+    # --- inside ---
+
+    def _make_parts(self) -> None:
+        self._names = names = varying_names(self._runs)
+        self._stop = Button(description="Stop", tooltip="End the range tests under way").add_class("lrw-stop")
+        self._stop.on_click(lambda _: self.stop())
+        self._progress = HTML().add_class("lrw-progress")
+        self._legend, self._tables, self._failures = HTML(), HTML(), HTML()
+        self._rows = _choice("Rows", names, names[0] if names else None, self._pump.request)
+        self._columns = _choice("Columns", names, names[1] if len(names) > 1 else None, self._pump.request)
+        self._colours = _choice("Colour by", names, names[0] if names else None, self._pump.request)
+        self._choices = HBox([self._colours, self._rows, self._columns]).add_class("lrw-choices")
+        self._x = LogScale(min=1e-7, max=10.0, allow_padding=False)
+        self._y = LinearScale(min=0.0, max=1.0, allow_padding=False)
+        colours = {"label_color": _FAINT, "grid_color": _GRID, "tick_style": {"fill": _FAINT}}
+        self._x_axis = Axis(scale=self._x, label="learning rate", label_offset="30px", **colours)
+        self._y_axis = Axis(scale=self._y, side="left", label="loss, smoothed", label_offset="42px", **colours)
+        scales = {"x": self._x, "y": self._y}
+        self._lines = [Lines(x=_NONE, y=_NONE, scales=scales, stroke_width=1.8, opacities=[0.85]) for _ in self._runs]
+        self._figure = Figure(
+            marks=self._lines,
+            axes=[self._x_axis, self._y_axis],
+            fig_margin={"top": 12, "bottom": 42, "left": 56, "right": 16},
+            padding_x=0.0,
+            padding_y=0.0,
+            animation_duration=0,
+            background_style={"fill": "transparent"},
+            display_toolbar=False,
+        ).add_class("lrw-figure")
+        self._figure.layout.height = "320px"
+        self._figure.layout.min_width = "0px"
+
+    def _tick(self) -> bool:
+        """Draw the present. Called by the pump alone, once the widget is made."""
+        drive, sweep = self._drive, self._sweep
+        ended = drive is None or drive.has_ended()
+        now = monotonic()
+        if sweep is not None and (ended or self._budget.allows(now, len(self._done) / len(self._runs))):
+            self._budget.note(now)
+            self._done = set(sweep.done)  # asked first: a run that ends now is drawn as done the next time
+            self._runs = sweep.snapshot()
+        with self._lock:
+            self._draw(ended)
+        self._budget.note_cost(monotonic() - now)
+        return not ended
+
+    def _draw(self, ended: bool) -> None:
+        active = [run for run in self._runs if run.index not in self._done and run.result is not None]
+        state = "running" if not ended else "not begun" if self._sweep and not self._drive else "done"
+        if self._drive is not None and ended:
+            state = str(self._drive.stop_reason)
+        words = markup.progress(len(self._done), len(self._runs), 0 if ended else len(active), state)
+        set_traits(self._progress, value=words)
+        set_traits(self._stop, disabled=ended)
+        self._draw_curves()
+        self._draw_tables()
+        failed = [(run.label, run.error, run.details) for run in self._runs if run.error is not None]
+        if self._drive is not None and self._drive.failure is not None:
+            failed.append(("the sweep itself", self._drive.failure.message, self._drive.failure.details))
+        set_traits(self._failures, value=markup.failures(failed))
+
+    def _draw_curves(self) -> None:
+        name = self._colours.value
+        values = values_of(self._runs, name)
+        set_traits(self._legend, value=markup.legend(name, values))
+        for run, line in zip(self._runs, self._lines, strict=True):
+            set_traits(line, colors=[markup.colour(values.index(value_of(run, name)))])
+        curves = [self._curve(run) for run in self._runs]
+        drawn = [curve for curve in curves if len(curve.lrs)]
+        if not drawn:
+            return
+        shown = _shown_of_all(drawn)
+        self._draw_axes(drawn, shown)
+        for index, (curve, line) in enumerate(zip(curves, self._lines, strict=True)):
+            if self._drawn.get(index) != (curve.num_steps, shown):
+                self._drawn[index] = curve.num_steps, shown
+                with line.hold_sync():
+                    line.x, line.y = curve.lrs.copy(), drawable(curve.smoothed, shown, log=False)
+
+    def _draw_axes(self, curves: list[_Curve], shown: Range) -> None:
+        finder = None if self._sweep is None else self._sweep.finder
+        low = min(curve.lrs[0] for curve in curves) if finder is None else finder.min_lr
+        high = max(curve.lrs[-1] for curve in curves) if finder is None else finder.max_lr
+        if self._shown != (low, high, shown) and low < high:
+            self._shown = low, high, shown
+            set_range(self._x, low, high)
+            set_range(self._y, *shown)
+            rates, losses = lr_ticks(low, high), loss_ticks(*shown)
+            set_ticks(self._x_axis, rates, [short_number(rate) for rate in rates])
+            set_ticks(self._y_axis, losses, tick_labels(losses))
+
+    def _curve(self, run: SweepRun) -> _Curve:
+        """The curve of a run, made anew where it has grown."""
+        num_steps = 0 if run.result is None else len(run.result)
+        made = self._curves.get(run.index)
+        if made is None or made.num_steps != num_steps:
+            made = self._curves[run.index] = _curve(run, num_steps)
+        return made
+
+    def _draw_tables(self) -> None:
+        row, column = self._rows.value, self._columns.value
+        numbers = [self._numbers_of(run) for run in self._runs]
+        made = [
+            table("Suggested LR", self._runs, [lr for lr, _ in numbers], row, column, is_rate=True),
+            table("Best loss", self._runs, [loss for _, loss in numbers], row, column),
+        ]
+        averaged = [name for name in self._names if name not in (row, column)]
+        set_traits(self._tables, value=markup.tables(made, row, column, averaged))
+
+    def _numbers_of(self, run: SweepRun) -> tuple[float, float]:
+        """Suggested rate and best loss of a run, once it is done; reading a curve takes its time."""
+        if run.index not in self._done:
+            return np.nan, np.nan
+        if run.index not in self._numbers:
+            lr = run.suggested_lr
+            self._numbers[run.index] = np.nan if lr is None else lr, run.best_loss
+        return self._numbers[run.index]
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """A smoothed curve up to its last finite value, few enough points to draw, and the losses worth showing of it."""
+
+    num_steps: int
+    lrs: FloatArray
+    smoothed: FloatArray
+    shown: Range
+
+
+def _curve(run: SweepRun, num_steps: int) -> _Curve:
+    if run.result is None:
+        return _Curve(num_steps, _NONE, _NONE, (0.0, 1.0))
+    smoothed = run.result.smoothed()
+    finite = np.flatnonzero(np.isfinite(smoothed))
+    end = int(finite[-1]) + 1 if len(finite) else 0
+    return _Curve(
+        num_steps, *evenly(run.result.lrs[:end], smoothed[:end]), shown_range(run.result.losses, smoothed, log=False)
+    )
+
+
+def _shown_of_all(curves: list[_Curve]) -> Range:
+    """The losses worth showing: where all the curves begin and fall to; one that explodes may leave the picture."""
+    low = min(float(np.nanmin(curve.smoothed)) for curve in curves)
+    high = max(curve.shown[1] for curve in curves)
+    start = max(float(curve.smoothed[np.isfinite(curve.smoothed)][0]) for curve in curves)
+    top = min(high, start + _HEADROOM * (start - low))
+    margin = 0.05 * (top - low) or 0.05 * abs(top) or 0.5
+    return low - margin, top + margin
+
+
+def _choice(name: str, names: list[str], value: str | None, changed: Callable[[], None]) -> Dropdown:
+    made = Dropdown(description=name, options=[("–", None), *((n, n) for n in names)], value=value)
+    made.observe(lambda _: changed(), "value")
+    return made
