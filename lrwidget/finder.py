@@ -233,10 +233,11 @@ class LearningRateFinder:
         train_step
             As for `steps`. It should restore what it changes, batches included.
         lrs
-            The rates to try: numbers, or functions of the step (schedules). None: five, chosen around `around` and
-            then where the first three point.
+            The rates to try: numbers, or functions of the step (schedules). None: rates around `around`, and where
+            these point.
         num_steps
-            Steps of each training. None: so many that all together cost as much as five range tests.
+            Steps of each training. None: as many as a range test has, or, with `lrs`, an equal share of five range
+            tests. By default all together cost no more than that.
         around
             The rate to verify, or a suggestion or a range test's result that tells it. None (and no `lrs`): a range
             test is run first.

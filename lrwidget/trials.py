@@ -15,13 +15,15 @@ from lrwidget.smoothing import smooth
 Verdict: TypeAlias = Literal["best", "as good", "worse", "clearly worse", "diverged", "not finished"]
 
 WINDOW = 20  # steps over which a training under way is compared with the best one
-_EARLY_FRACTION, _LATE_FRACTION = 0.25, 0.5  # of the steps: when it may first be judged, and judged harder
-_LATE_PROGRESS = 0.5  # by then it has fallen at least so far, compared with the best one at the same step
-_CERTAIN = 4.0  # standard errors
+_EARLY_FRACTION, _LATE_FRACTION = 0.2, 0.4  # of the steps: when it may first be judged, and judged harder
+_LATE_PROGRESS = 0.6  # by then it has fallen at least so far, compared with the best one at the same step
+_CERTAIN_SHARE = 0.9  # of those steps, in which it lies above the best one: by chance 2 of 10,000 times
+
 
 _TAIL_FRACTION = 0.25  # the last steps whose mean is the final loss: enough to outweigh the noise, and still the end
 _MIN_TAIL = 5
 _SIGNIFICANT = 2.0  # standard errors
+_RISEN = 4.0  # standard deviations of the last losses above the first one: not by chance
 _NEGLIGIBLE_FRACTION = 0.01  # of the fall of the best: whatever the noise, nobody would mind
 
 _FINISHED = (StopReason.COMPLETED, StopReason.DATA_EXHAUSTED)
@@ -133,9 +135,9 @@ def is_hopeless(recent: FloatArray, leader: FloatArray, num_done: int, num_steps
     Returns
     -------
     bool
-        After a quarter of the steps: whether its loss has risen while the best one's had fallen. After half of them:
-        whether it has fallen by less than half as far. In both cases over the last twenty steps, and certainly: by four
-        standard errors. The same for ``c * loss + d``, c > 0.
+        From a fifth of the steps on: whether its loss has risen while the best one's had fallen. From two fifths on:
+        whether it has fallen by less than 0.6 of that. In both cases by the median of the last twenty steps, and if it
+        lies above the best one in 18 of them. The same for ``c * loss + d``, c > 0.
     """
     if num_done < max(WINDOW, _EARLY_FRACTION * num_steps) or num_done > len(leader):
         return False
@@ -144,8 +146,7 @@ def is_hopeless(recent: FloatArray, leader: FloatArray, num_done: int, num_steps
     wanted = _LATE_PROGRESS if num_done >= _LATE_FRACTION * num_steps else 0.0
     if fall <= 0 or leader[0] - float(np.median(recent)) >= wanted * fall:
         return False
-    excess = recent - best
-    return float(excess.mean()) > _CERTAIN * standard_error(excess)
+    return float(np.mean(recent > best)) >= _CERTAIN_SHARE
 
 
 def standard_error(values: FloatArray) -> float:
@@ -197,7 +198,7 @@ def _has_exploded(trial: Trial, tail: FloatArray) -> bool:
         return False
     scatter = math.sqrt(float(np.square(_without_trend(tail)).sum()) / (len(tail) - 2))
     start = float(trial.losses[0])
-    return float(tail.mean()) - start > max(_CERTAIN * scatter, 1e-9 * abs(start))
+    return float(tail.mean()) - start > max(_RISEN * scatter, 1e-9 * abs(start))
 
 
 def _unranked(index: int, trial: Trial) -> Standing:

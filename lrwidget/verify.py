@@ -34,6 +34,8 @@ from lrwidget.verify_result import VerifyResult
 
 Schedule = Callable[[int], float]
 
+_MOST_TIMES = 2  # as many trainings as planned, where one after the other ends early
+
 
 class TrialRecord(NamedTuple):
     """One step of a verification.
@@ -67,10 +69,10 @@ class Verification(Iterator[TrialRecord]):
     train_step
         As for `LearningRateFinder.steps`; it should restore what it changes.
     lrs
-        The rates to try: numbers, or functions of the step (schedules). None: five, `around` and where the first
-        three of them point.
+        The rates to try: numbers, or functions of the step (schedules). None: rates around `around`, and where these
+        point.
     num_steps
-        Steps of each training. None: so many that all together cost as much as five range tests.
+        Steps of each training. None: as many as a range test has, or, with `lrs`, an equal share of five range tests.
     around
         The rate to verify, or a suggestion or a range test's result that tells it. None (and no `lrs`): a range test
         is run first.
@@ -86,8 +88,10 @@ class Verification(Iterator[TrialRecord]):
 
     Notes
     -----
-    The rates that are tried without `lrs` are the one in the middle and one 0.75 decades to either side; then, twice,
-    one 0.75 decades beyond the edge while the best lies there, or else one in the wider gap beside the best.
+    Without `lrs`, the suggestion trains first, then a quarter and four times of it. While the steps of the plan last
+    (five range tests, or five trainings of `num_steps`), there is one more: four times beyond the edge while the best
+    rate lies there, or else in the middle of the wider gap beside the best. Trainings that end early leave their
+    steps to others.
     """
 
     def __init__(
@@ -179,11 +183,19 @@ class _Course:
         """The next training, or None where all are done. The later ones are placed by what the first have shown."""
         if len(self.begun) < len(self.planned):
             return self.planned[len(self.begun)]
-        if not self.begun or len(self.begun) == self.plan.num_lrs:
+        if not (self.begun and self.plan.is_open) or self.steps_left() < self.plan.num_steps:
             return None
-        losses = {t.planned.lr: math.inf for t in self.begun}
+        if len(self.begun) >= _MOST_TIMES * self.plan.num_lrs:
+            return None
+        losses = {run.planned.lr: math.inf for run in self.begun}
         losses |= {s.lr: s.final_loss for s in rank(self.trials()) if s.final_loss is not None}
-        return planned_trial(next_lr(losses), self.plan.num_steps, self.schedule)
+        lr = next_lr(losses)
+        return None if lr is None else planned_trial(lr, self.plan.num_steps, self.schedule)
+
+    def steps_left(self) -> int:
+        """How many steps the plan still allows; a range test counts in full, however soon it ended."""
+        taken = sum(len(run.recording.records) for run in self.begun)
+        return self.plan.total_steps - self.plan.range_test_steps - taken
 
     def trials(self) -> list[Trial]:
         return [run.trial() for run in self.begun]

@@ -19,9 +19,10 @@ Rate: TypeAlias = float | Callable[[int], float]
 """A learning rate, or one that depends on the step: a schedule."""
 Around: TypeAlias = float | Suggestion | RangeTestResult
 
-NUM_LRS = 5
 BUDGET_FACTOR = 5  # what a verification costs by default, in range tests
-STEP_DECADES = 0.75  # between the first rates
+FACTOR = 4.0  # between the first rates: far enough to see the optimum, near enough not to step over it
+NUM_FIRST = 3
+_NARROWEST = 1.5  # factor between two rates with nothing of interest between them
 _MIN_STEPS = 10
 
 
@@ -32,25 +33,28 @@ class VerifyPlan:
     Parameters
     ----------
     lrs
-        The rates that are certain, rising (of schedules the highest of their steps). Fewer than `num_lrs` where the
-        first trainings decide about the others; none where a range test comes first.
-    num_lrs
-        How many rates.
+        The rates that are certain, rising (of schedules the highest of their steps); none where a range test has to
+        find them first.
     num_steps
         Steps of each training.
+    total_steps
+        Steps in all, the range test's included: the most that it may cost.
     range_test_steps
         Steps of the range test that comes first; 0 if there is none.
+    is_open
+        Whether the trainings themselves show which rates to try next, for as long as the steps last.
     """
 
     lrs: tuple[float, ...]
-    num_lrs: int
     num_steps: int
+    total_steps: int
     range_test_steps: int = 0
+    is_open: bool = False
 
     @property
-    def total_steps(self) -> int:
-        """Steps in all, if none is saved by ending a hopeless training early."""
-        return self.range_test_steps + self.num_lrs * self.num_steps
+    def num_lrs(self) -> int:
+        """How many trainings there will be; more, where hopeless ones end early and others may take their steps."""
+        return (self.total_steps - self.range_test_steps) // self.num_steps
 
     def seconds(self, result: RangeTestResult) -> float | None:
         """Time in all, if a step takes as long as in this range test; None if it has no step."""
@@ -59,10 +63,9 @@ class VerifyPlan:
     def __str__(self) -> str:
         first = f"1 range test of {self.range_test_steps} steps, " if self.range_test_steps else ""
         rates = ", ".join(f"{lr:.1e}" for lr in self.lrs)
-        rest = self.num_lrs - len(self.lrs)
-        others = f" and {rest} more where these point" if rest and rates else ""
-        at = f" at {rates}{others}" if rates else ""
-        return f"{first}{self.num_lrs} trainings of {self.num_steps} steps{at}: {self.total_steps} steps in all"
+        at = f" at {rates}" if rates else ""
+        after = " and where these point" if rates and self.is_open else ""
+        return f"{first}{self.num_lrs} trainings of {self.num_steps} steps{at}{after}: {self.total_steps} steps in all"
 
 
 @dataclass(frozen=True)
@@ -80,20 +83,26 @@ def plan(
     around: Around | None = None,
 ) -> VerifyPlan:
     """The plan of a verification; for the parameters and errors see `lrwidget.verify.Verification`."""
-    if lrs is not None and not len(lrs):
-        raise ValueError("need at least one learning rate, got lrs=[]; None chooses five around the suggestion")
-    centre = None if around is None else centre_of(around)
-    needs_test = lrs is None and centre is None
-    num_lrs = NUM_LRS if lrs is None else len(lrs)
-    range_test_steps = finder.num_steps if needs_test else 0
-    if num_steps is None:
-        num_steps = max(_MIN_STEPS, (BUDGET_FACTOR * finder.num_steps - range_test_steps) // num_lrs)
-    num_steps = checked_count("num_steps", num_steps, 2, "leave it out for the cost of five range tests")
-    if lrs is None:
-        certain = () if centre is None else first_lrs(centre)
-    else:
+    budget = BUDGET_FACTOR * finder.num_steps
+    if lrs is not None:
+        if not len(lrs):
+            raise ValueError("need at least one learning rate, got lrs=[]; None chooses them around the suggestion")
+        num_steps = _checked_steps(max(_MIN_STEPS, budget // len(lrs)) if num_steps is None else num_steps)
         certain = tuple(trial.lr for trial in planned_trials(lrs, num_steps))
-    return VerifyPlan(certain, num_lrs, num_steps, range_test_steps)
+        return VerifyPlan(certain, num_steps, num_steps * len(lrs))
+    centre = None if around is None else centre_of(around)
+    test_steps = finder.num_steps if centre is None else 0
+    if num_steps is None:
+        num_steps = max(_MIN_STEPS, finder.num_steps)
+        total = max(budget, test_steps + NUM_FIRST * num_steps)
+    else:
+        num_steps = _checked_steps(num_steps)
+        total = test_steps + BUDGET_FACTOR * num_steps
+    return VerifyPlan(() if centre is None else first_lrs(centre), num_steps, total, test_steps, is_open=True)
+
+
+def _checked_steps(num_steps: int) -> int:
+    return checked_count("num_steps", num_steps, 2, "leave it out for the cost of five range tests")
 
 
 def centre_of(around: Around) -> float:
@@ -113,8 +122,8 @@ def centre_of(around: Around) -> float:
     return checked_rate("around", around)
 
 
-def lrs_around(lr: float, num_lrs: int = NUM_LRS) -> FloatArray:
-    """Learning rates in equal ratios around one; five of them span a decade and a half.
+def lrs_around(lr: float, num_lrs: int = 5) -> FloatArray:
+    """Learning rates in ratios of two around one.
 
     Parameters
     ----------
@@ -129,16 +138,15 @@ def lrs_around(lr: float, num_lrs: int = NUM_LRS) -> FloatArray:
         Shape (num_lrs,), rising.
     """
     half = num_lrs // 2
-    lrs: FloatArray = lr * 10.0 ** (STEP_DECADES / 2 * np.arange(-half, half + 1, dtype=float))
-    return lrs
+    return np.array([lr * 2.0**power for power in range(-half, half + 1)])
 
 
 def first_lrs(lr: float) -> tuple[float, ...]:
     """The rates that are tried whatever they show, rising: one, and one on either side of it."""
-    return lr * 10**-STEP_DECADES, lr, lr * 10**STEP_DECADES
+    return lr / FACTOR, lr, lr * FACTOR
 
 
-def next_lr(final_losses: Mapping[float, float]) -> float:
+def next_lr(final_losses: Mapping[float, float]) -> float | None:
     """Where to look next: beyond the edge while the best rate lies there, else in the wider gap beside it.
 
     Parameters
@@ -148,20 +156,22 @@ def next_lr(final_losses: Mapping[float, float]) -> float:
 
     Returns
     -------
-    float
-        A new rate. Where all came to nothing, one well below.
+    float or None
+        A new rate. Where all came to nothing, one well below; None where the gaps are too narrow to matter.
     """
     lrs = sorted(final_losses)
     best = min(range(len(lrs)), key=lambda i: final_losses[lrs[i]])
     if math.isinf(final_losses[lrs[best]]):
-        return lrs[0] / 10 ** (2 * STEP_DECADES)
+        return lrs[0] / FACTOR**2
     if best == 0:
-        return lrs[0] / 10**STEP_DECADES
+        return lrs[0] / FACTOR
     if best == len(lrs) - 1:
-        return lrs[-1] * 10**STEP_DECADES
+        return lrs[-1] * FACTOR
     lower, lr, upper = lrs[best - 1 : best + 2]
     # In equal gaps the better neighbour decides; rounding must not make a gap the wider one.
-    below, above = (round(math.log10(ratio), 6) for ratio in (lr / lower, upper / lr))
+    below, above = (round(math.log(ratio), 6) for ratio in (lr / lower, upper / lr))
+    if max(below, above) < math.log(_NARROWEST):
+        return None
     goes_up = (above, -final_losses[upper]) > (below, -final_losses[lower])
     return math.sqrt(lr * (upper if goes_up else lower))
 

@@ -82,11 +82,11 @@ def test_the_middle_rate_trains_first():
 
 
 def test_hopeless_trainings_end_early():
-    """A rising loss after a quarter of the steps, one that hardly falls after half of them."""
+    """A rising loss after a fifth of the steps, one that hardly falls after two fifths."""
     result = FINDER.verify(Bowl(noise=0.01), lrs=[1e-4, 0.1, 2.1], num_steps=100)
     verdicts = {s.lr: (s.verdict, s.num_steps) for s in result.ranking}
-    assert verdicts == {0.1: ("best", 100), 2.1: ("diverged", 25), 1e-4: ("clearly worse", 50)}
-    assert result.num_steps_taken == 175
+    assert verdicts == {0.1: ("best", 100), 2.1: ("diverged", 20), 1e-4: ("clearly worse", 40)}
+    assert result.num_steps_taken == 160
 
 
 def test_an_overflowing_training_ends_there():
@@ -116,20 +116,43 @@ def test_the_unit_and_the_zero_of_the_loss_do_not_matter(scale, shift):
 
 
 def test_around_a_rate_the_first_three_trainings_show_where_to_look():
-    """From 0.004 the window moves up by 0.75 decades twice, always beyond the best."""
+    """From 0.004 the rates move up by a factor of four twice, always beyond the best."""
     step = Bowl()
     result = FINDER.verify(step, around=0.004, num_steps=20)
-    expected = [0.004, 0.004 * 10**0.75, 0.004 / 10**0.75, 0.004 * 10**1.5, 0.004 * 10**2.25]
-    assert [lrs[0] for lrs in step.lrs] == pytest.approx(expected)
-    assert result.best_lr == pytest.approx(0.004 * 10**2.25)
+    assert [lrs[0] for lrs in step.lrs] == pytest.approx([0.004, 0.016, 0.001, 0.064, 0.256])
+    assert result.best_lr == pytest.approx(0.256)
 
 
 def test_around_the_best_rate_the_gaps_are_filled():
-    """Of 0.09, 0.5 and 2.8 the middle one trains best: the last two rates lie beside it."""
+    """Of 0.15, 0.6 and 2.4 the middle one trains best: the next rates lie beside it, on the better side first."""
     step = Bowl()
-    FINDER.verify(step, around=0.5, num_steps=10)
-    assert [lrs[0] for lrs in step.lrs[:3]] == pytest.approx([0.5, 0.5 * 10**0.75, 0.5 / 10**0.75])
-    assert [lrs[0] for lrs in step.lrs[3:]] == pytest.approx([0.5 / 10**0.375, 0.5 * 10**0.375])
+    FINDER.verify(step, around=0.6, num_steps=10)
+    assert [lrs[0] for lrs in step.lrs] == pytest.approx([0.6, 2.4, 0.15, 0.3, 1.2])
+
+
+def test_trainings_that_end_early_leave_their_steps_to_others():
+    """With two hopeless ones there are more than five, within the steps of five."""
+    step = Bowl(noise=0.01)
+    job = FINDER.verify_steps(step, around=1.0, num_steps=100)
+    assert job.plan.total_steps == 500
+    for _ in job:
+        pass
+    assert job.result.num_steps_taken <= 500
+    assert len(job.result.trials) > 5
+    assert len(step.lrs) == step.left == len(job.result.trials)
+
+
+def test_trainings_that_all_come_to_nothing_have_an_end():
+    """A loss that is never finite is tried at lower and lower rates, but not more than twice as often as planned."""
+
+    class Broken(Bowl):
+        def __call__(self, lr):
+            super().__call__(lr)
+            return math.nan
+
+    result = FINDER.verify(Broken(), around=0.1)
+    assert len(result.trials) == 10
+    assert result.best_lr is None
 
 
 def test_without_rates_a_range_test_comes_first():
@@ -138,10 +161,10 @@ def test_without_rates_a_range_test_comes_first():
     result = FINDER.verify(step)
     assert np.array_equal(result.range_test.losses, FINDER.range_test(Bowl(noise=0.01)).losses)
     assert step.lrs[1][0] == result.range_test.suggested_lr
-    assert len(result.trials) == 5
+    assert len(result.trials) >= 4
     assert result.num_steps_taken <= 500
     assert result.best_lr is not None
-    assert exact(result.best_lr, 80)[60:].mean() <= exact(result.range_test.suggested_lr, 80)[60:].mean()
+    assert exact(result.best_lr, 100)[75:].mean() <= exact(result.range_test.suggested_lr, 100)[75:].mean()
 
 
 def test_without_a_suggestion_nothing_is_verified():
@@ -188,7 +211,7 @@ def test_the_iterator_yields_one_record_per_step():
     records = list(job)
     result = job.result
     assert [r.trial for r in records[: len(result.range_test)]] == [None] * len(result.range_test)
-    by_trial = {index: [r.loss for r in records if r.trial == index] for index in range(5)}
+    by_trial = {index: [r.loss for r in records if r.trial == index] for index in range(len(result.trials))}
     for index, lr in enumerate(job.begun_lrs):
         (trial,) = (t for t in result.trials if t.lr == lr)
         assert trial.losses.tolist() == by_trial[index]
@@ -247,7 +270,7 @@ def test_an_exception_carries_on_with_the_partial_result(error, reason, where):
     if where == 0:
         assert (len(partial.range_test), partial.trials) == (7, ())
     else:
-        assert sorted(len(t.losses) for t in partial.trials) == [7, 80]
+        assert sorted(len(t.losses) for t in partial.trials) == [7, 100]
         assert partial.best_lr == partial.range_test.suggested_lr
 
 

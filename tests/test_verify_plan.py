@@ -17,17 +17,24 @@ FINDER = LearningRateFinder(num_steps=100)
 
 
 def test_without_rates_everything_costs_five_range_tests():
-    """One range test of 100 steps and five trainings of 80 steps are 500 steps."""
+    """One range test of 100 steps and four trainings of as many are 500 steps."""
     plan = FINDER.verify_plan()
-    assert (plan.range_test_steps, plan.num_lrs, plan.num_steps, plan.total_steps) == (100, 5, 80, 500)
-    assert plan.lrs == ()
+    assert (plan.range_test_steps, plan.num_lrs, plan.num_steps, plan.total_steps) == (100, 4, 100, 500)
+    assert (plan.lrs, plan.is_open) == ((), True)
 
 
 def test_around_a_known_rate_all_of_the_budget_goes_into_trainings():
-    """Five trainings of 100 steps; three of their rates are certain."""
+    """Five trainings of 100 steps; three of their rates are certain, a factor of four apart."""
     plan = FINDER.verify_plan(around=0.01)
     assert (plan.range_test_steps, plan.num_lrs, plan.num_steps, plan.total_steps) == (0, 5, 100, 500)
-    assert plan.lrs == pytest.approx([0.01 / 10**0.75, 0.01, 0.01 * 10**0.75])
+    assert plan.lrs == (0.0025, 0.01, 0.04)
+
+
+def test_with_an_own_number_of_steps_there_are_five_trainings():
+    """They come on top of the range test, where there is one."""
+    assert FINDER.verify_plan(num_steps=30, around=0.01).total_steps == 150
+    assert FINDER.verify_plan(num_steps=30).total_steps == 100 + 150
+    assert FINDER.verify_plan(num_steps=30).num_lrs == 5
 
 
 def test_rates_of_ones_own_share_the_budget():
@@ -48,24 +55,24 @@ def test_the_time_is_told_from_a_range_test():
 def test_the_plan_can_be_read():
     """The text has the rates, the steps and their sum."""
     assert str(FINDER.verify_plan([0.1, 0.01], 30)) == "2 trainings of 30 steps at 1.0e-02, 1.0e-01: 60 steps in all"
-    assert str(FINDER.verify_plan()) == "1 range test of 100 steps, 5 trainings of 80 steps: 500 steps in all"
-    assert "and 2 more where these point: 500 steps in all" in str(FINDER.verify_plan(around=0.1))
+    assert str(FINDER.verify_plan()) == "1 range test of 100 steps, 4 trainings of 100 steps: 500 steps in all"
+    assert str(FINDER.verify_plan(around=0.1)) == (
+        "5 trainings of 100 steps at 2.5e-02, 1.0e-01, 4.0e-01 and where these point: 500 steps in all"
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- the rates
 
 
-def test_five_rates_around_one_span_a_decade_and_a_half():
-    """In equal ratios, the rate itself in the middle to the last bit."""
-    lrs = lrs_around(0.03)
-    assert np.diff(np.log10(lrs)) == pytest.approx([0.375] * 4)
-    assert lrs[2] == 0.03
+def test_five_rates_around_one_are_halves_and_doubles():
+    """The rate itself in the middle to the last bit."""
+    assert lrs_around(0.03).tolist() == [0.0075, 0.015, 0.03, 0.06, 0.12]
 
 
 def test_the_next_rate_lies_beyond_the_edge_while_the_best_does():
-    """0.75 decades beyond, on either side."""
-    assert next_lr({0.01: 3.0, 0.1: 2.0, 1.0: 1.0}) == pytest.approx(10**0.75)
-    assert next_lr({0.01: 1.0, 0.1: 2.0, 1.0: math.inf}) == pytest.approx(0.01 / 10**0.75)
+    """Four times as far, on either side."""
+    assert next_lr({0.01: 3.0, 0.1: 2.0, 1.0: 1.0}) == 4.0
+    assert next_lr({0.01: 1.0, 0.1: 2.0, 1.0: math.inf}) == 0.0025
 
 
 def test_the_next_rate_lies_in_the_wider_gap_beside_the_best():
@@ -74,12 +81,18 @@ def test_the_next_rate_lies_in_the_wider_gap_beside_the_best():
     assert next_lr({0.01: 3.0, 0.1: 1.0, 1.0: 2.0}) == pytest.approx(10**-0.5)
     assert next_lr({0.01: 2.0, 0.1: 1.0, 0.3: 1.5, 1.0: 3.0}) == pytest.approx(10**-1.5)
     low, middle, high = first_lrs(0.02)
-    assert next_lr({low: 2.0, middle: 1.0, high: math.inf}) == pytest.approx(math.sqrt(low * middle))
+    assert next_lr({low: 2.0, middle: 1.0, high: math.inf}) == pytest.approx(0.01)
+
+
+def test_where_the_gaps_are_narrow_there_is_no_next_rate():
+    """Within a factor of 1.5 on either side there is nothing to be gained."""
+    assert next_lr({0.1: 2.0, 0.14: 1.0, 0.2: 2.0}) is None
+    assert next_lr({0.1: 2.0, 0.14: 1.0, 0.22: 2.0}) == pytest.approx(math.sqrt(0.14 * 0.22))
 
 
 def test_where_all_came_to_nothing_the_next_rate_lies_well_below():
-    """A decade and a half below the lowest."""
-    assert next_lr({0.1: math.inf, 1.0: math.inf}) == pytest.approx(0.1 / 10**1.5)
+    """A sixteenth of the lowest."""
+    assert next_lr({0.16: math.inf, 1.0: math.inf}) == pytest.approx(0.01)
 
 
 def test_a_rate_may_be_a_schedule():
