@@ -132,13 +132,14 @@ def test_around_the_best_rate_the_gaps_are_filled():
 
 def test_trainings_that_end_early_leave_their_steps_to_others():
     """With two hopeless ones there are more than five, within the steps of five."""
-    step = Bowl(noise=0.01)
-    job = FINDER.verify_steps(step, around=1.0, num_steps=100)
-    assert job.plan.total_steps == 500
+    step = Bowl()
+    job = FINDER.verify_steps(step, around=1.0, num_steps=40)
+    assert job.plan.total_steps == 200
     for _ in job:
         pass
-    assert job.result.num_steps_taken <= 500
-    assert len(job.result.trials) > 5
+    assert [(lrs[0], len(lrs)) for lrs in step.lrs[:5]] == [(1.0, 40), (4.0, 20), (0.25, 40), (0.5, 40), (2.0, 20)]
+    assert len(job.result.trials) == 6
+    assert job.result.num_steps_taken <= 200
     assert len(step.lrs) == step.left == len(job.result.trials)
 
 
