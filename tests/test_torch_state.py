@@ -15,8 +15,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from lrwidget.steps import torch_parts
 from lrwidget.steps.interrupts import InterruptShield, shielded
+from lrwidget.steps.parts import RestoreError
 from lrwidget.steps.torch_random import reseed_all
-from lrwidget.steps.torch_state import RestoreError, TorchSnapshot, choose_place
+from lrwidget.steps.torch_state import TorchSnapshot, choose_place
 
 
 class Holder(nn.Module):

@@ -18,7 +18,8 @@ from torch.nn.functional import cross_entropy, mse_loss
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from lrwidget import SKIPPED, LearningRateFinder, StepOutput, StopReason, TorchStep
-from lrwidget.steps.torch_batches import describe, is_elsewhere, to_device
+from lrwidget.steps.batches import describe
+from lrwidget.steps.torch_batches import is_elsewhere, to_device
 from lrwidget.steps.torch_readback import PendingNumber, Readback
 from lrwidget.steps.torch_update import LearningRates, total_norm
 
@@ -1131,4 +1132,4 @@ def test_no_warnings_and_no_leftovers():
     num_tensors = sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects())
     finder.range_test(step)
     gc.collect()
-    assert sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects()) == num_tensors
+    assert sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects()) <= num_tensors

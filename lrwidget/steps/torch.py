@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -11,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from lrwidget.steps import StepReturn
+from lrwidget.steps.claims import claim, release
 from lrwidget.steps.interrupts import InterruptShield, shielded
-from lrwidget.steps.torch_batches import Batches, generator_holders, is_elsewhere
+from lrwidget.steps.torch_batches import TorchBatches, generator_holders, is_elsewhere
 from lrwidget.steps.torch_checks import check_batch, check_grad_mode, check_options, check_setup, needs_closure
 from lrwidget.steps.torch_distributed import Alone, current_rank, join_ranks, reshard
 from lrwidget.steps.torch_forward import (
@@ -32,8 +32,6 @@ from lrwidget.steps.torch_update import LearningRates, Update, own_step, plain_s
 Snapshot: TypeAlias = Literal["auto", "device", "host"]
 
 _log = logging.getLogger("lrwidget")
-_in_use: set[int] = set()  # modules under a run
-_in_use_lock = threading.Lock()
 
 _CPU = torch.device("cpu")
 _CUDA_LAG = 4  # steps: enough for the device never to wait, few enough to stop soon
@@ -160,8 +158,8 @@ class TorchStep:
         self._optimizers = optimizers
         self._loss_fn, self._forward, self._train_step = loss_fn, forward, train_step
         self._has_form = forward is None and train_step is None
-        self._batches = Batches(batches, single_allowed=self._has_form)
-        self._validation = None if validation is None else Batches(validation, single_allowed=self._has_form)
+        self._batches = TorchBatches(batches, single_allowed=self._has_form)
+        self._validation = None if validation is None else TorchBatches(validation, single_allowed=self._has_form)
         self._num_validation_batches = num_validation_batches
         self._validation_batches: list[Any] = []
         closure = any(needs_closure(each) for each in optimizers)
@@ -191,7 +189,8 @@ class TorchStep:
         check_grad_mode()
         reshard(self._modules)
         check_setup(self._modules, self._optimizers)
-        self._claim()
+        parts = (module for root in self._modules for module in root.modules())
+        self._claimed = claim(parts, type(self.model).__name__)
         self._shield.raise_()
         try:
             self._ranks = join_ranks()
@@ -241,25 +240,12 @@ class TorchStep:
                     reshard(self._modules)
                     state.restore()
             finally:
-                with _in_use_lock:
-                    _in_use.difference_update(self._claimed)
+                release(self._claimed)
 
     def _part(self, error: BaseException | None) -> None:
         """Leave the other ranks, where there are any."""
         ranks, self._ranks = self._ranks, Alone()
         ranks.leave(error, lambda: self._shield.is_waiting)
-
-    def _claim(self) -> None:
-        """Take the model for this run, or say that another run has it."""
-        claimed = {id(module) for root in self._modules for module in root.modules()}
-        with _in_use_lock:
-            if claimed & _in_use:
-                raise RuntimeError(
-                    f"need a model that no other run is training, got a {type(self.model).__name__} in use; "
-                    "stop that run first, or train a copy: copy.deepcopy(model), with an optimizer of its own"
-                )
-            _in_use.update(claimed)
-        self._claimed = claimed
 
     def _roots(self) -> Iterable[tuple[str, object]]:
         yield "model", self.model

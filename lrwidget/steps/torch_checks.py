@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from lrwidget.steps.torch_batches import describe
+from lrwidget.steps.batches import describe
 
 _FORWARD_HINT = "or pass forward=function(batch) -> loss"
 

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from lrwidget.steps.torch_batches import describe, to_device
+from lrwidget.steps.batches import describe
+from lrwidget.steps.torch_batches import to_device
 from lrwidget.steps.torch_checks import check_loss
 
 Compute: TypeAlias = Callable[[Any], Tensor]

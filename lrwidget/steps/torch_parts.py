@@ -12,38 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lrwidget.steps.parts import Part, Path
+
 Place: TypeAlias = Literal["device", "host"]
-Path: TypeAlias = tuple[Any, ...]
-"""How the walk came to a piece: the name of a root, then attribute names, keys and indices."""
-
-
-class Part:
-    """One piece of state: where it was found, and how to put it back.
-
-    Parameters
-    ----------
-    path
-        Where it was found.
-    restore
-        Puts it back as it was when the part was made.
-    """
-
-    __slots__ = ("_restore", "path")
-
-    def __init__(self, path: Path, restore: Callable[[], object] | None = None) -> None:
-        self.path = path
-        self._restore = restore
-
-    def restore(self) -> None:
-        """Put the piece back."""
-        if self._restore is not None:
-            self._restore()
-
-    @property
-    def name(self) -> str:
-        """The path in words, such as ``model.0.weight``."""
-        words = (str(key) if isinstance(key, str | int) else type(key).__name__ for key in self.path)
-        return ".".join(word for word in words if word not in ("_modules", "_parameters", "_buffers"))
 
 
 class DictPart(Part):
@@ -261,18 +232,6 @@ def num_bytes(tensor: Tensor) -> int:
 
 def _whole_storage(tensor: Tensor) -> Tensor:
     return torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(tensor.untyped_storage())
-
-
-def restore_parts(parts: Iterable[Part]) -> list[tuple[str, Exception]]:
-    """Restore each part, whatever becomes of the others; return names and reasons of those that failed."""
-    failed = []
-    with torch.no_grad():
-        for part in parts:
-            try:
-                part.restore()
-            except Exception as error:  # the others must still be restored
-                failed.append((part.name, error))
-    return failed
 
 
 ITEMS_TYPES = (list, set, deque)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from lrwidget.steps.parts import Part, Path, restore_parts
 from lrwidget.steps.torch_parts import (
     ITEMS_TYPES,
     ArrayPart,
@@ -27,13 +28,10 @@ from lrwidget.steps.torch_parts import (
     LazyPart,
     Memory,
     ObjectPart,
-    Part,
-    Path,
     Place,
     TensorPart,
     memory_blocks,
     num_bytes,
-    restore_parts,
 )
 from lrwidget.steps.torch_random import GENERATOR_TYPES, Generator, generator_part, process_parts
 
@@ -46,10 +44,6 @@ _STATEFUL_TYPES = (nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LR
 
 _OOM_REMEDY = 'keep it in host memory with TorchStep(..., snapshot="host")'
 _ROOM_FACTOR = 4  # training needs room too: gradients, the moments of a fresh optimizer, activations
-
-
-class RestoreError(RuntimeError):
-    """Some part of the training state could not be put back; the message names it. All the rest was."""
 
 
 class TorchSnapshot:
@@ -124,13 +118,8 @@ class TorchSnapshot:
             if container:
                 container.clear()
         parts = [*self._containers, *self._lazy, *self._memory, *self._flags, *self._extras, *self._process]
-        failed = restore_parts(parts)
-        if failed:
-            details = "; ".join(f"{name} ({type(error).__name__}: {error})" for name, error in failed)
-            raise RestoreError(
-                f"could not restore {details}; all else is as it was: load what is named from a checkpoint "
-                "before training on"
-            ) from failed[0][1]
+        with torch.no_grad():
+            restore_parts(parts)
 
     def _walk(self, roots: Iterable[tuple[str, object]]) -> None:
         for name, root in roots:

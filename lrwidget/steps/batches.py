@@ -1,0 +1,140 @@
+"""Where a train step's batches come from: loaders, lists, generators, one batch for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any
+
+import numpy as np
+
+_EMPTY = "need at least one batch, got an empty source; check the dataset and drop_last"
+
+
+class Batches:
+    """Batches without end where the source can be read again, until it is used up where it cannot.
+
+    Parameters
+    ----------
+    source
+        A loader, a list or any other iterable of batches, or what has a length and items; a generator (read once);
+        or one batch by itself, that is a dict, or a tuple or list that ends with an array or tensor.
+    single_allowed
+        Whether a list that ends with an array or tensor is one batch. False leaves it a list of batches.
+
+    Raises
+    ------
+    TypeError
+        If it cannot be iterated.
+    """
+
+    def __init__(self, source: Any, *, single_allowed: bool = True) -> None:
+        if isinstance(source, Mapping) or (single_allowed and _is_single(source)):
+            source = [source]
+        elif hasattr(source, "__getitem__") and hasattr(source, "__len__") and not hasattr(source, "__iter__"):
+            source = _Indexed(source)
+        if hasattr(source, "shape") or not isinstance(source, Iterable):
+            raise TypeError(
+                f"need batches, a loader or another iterable of (inputs, targets), got {describe(source)}; "
+                "pass a list of batches, or one batch in a list"
+            )
+        self.source: Iterable[Any] = source
+        self.one_shot = iter(source) is source if isinstance(source, Iterator) else False
+        self._used = False
+        self._stream: Iterator[Any] = iter(())
+
+    def start(self) -> Any:
+        """Begin a run: return the first batch; it is still the first that `stream` gives.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or an earlier run has read a source that can be read once only.
+        """
+        if self.one_shot and self._used:
+            raise ValueError(
+                "need batches that can be read again for another run, got an iterator that an earlier run has read; "
+                "pass a list or a DataLoader, e.g. `list(batches)`"
+            )
+        self._used = True
+        batches = _cycle(self.source)
+        first = list(islice(batches, 1))
+        if not first:
+            raise ValueError(_EMPTY)
+        self._stream = chain(first, batches)
+        return first[0]
+
+    @property
+    def stream(self) -> Iterator[Any]:
+        """The batches of the run, from where it is."""
+        return self._stream
+
+    def reseed(self, seed: int) -> None:
+        """Begin again with other batches; the generators have been seeded."""
+        if self.one_shot:
+            raise ValueError(
+                "need batches that can be read again for repeated runs, got an iterator that can be read once; "
+                "pass a list or a DataLoader, e.g. `list(batches)`"
+            )
+        rng = np.random.default_rng(seed)
+        source = self.source
+        if isinstance(source, Sequence):
+            self._stream = _cycle([source[index] for index in rng.permutation(len(source))])
+        elif self._is_in_fixed_order():
+            self._stream = islice(_cycle(source), int(rng.integers(len(source))), None)  # type: ignore[arg-type]
+        else:
+            self._stream = _cycle(source)
+
+    def _is_in_fixed_order(self) -> bool:
+        """Whether each pass over the source, whose length is known, is the same."""
+        return isinstance(self.source, _Indexed)
+
+    def take(self, num_batches: int) -> list[Any]:
+        """The first batches of the source, at most so many."""
+        first = list(islice(self.source, num_batches))
+        if not first:
+            raise ValueError(_EMPTY)
+        return first
+
+    def end(self) -> None:
+        """Let go of the batches; a loader's workers stop."""
+        self._stream = iter(())
+
+
+class _Indexed:
+    """Items in their order, of what has a length and no iterator of its own."""
+
+    def __init__(self, items: Any) -> None:
+        self._items = items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self._items[index] for index in range(len(self._items)))
+
+
+def _cycle(source: Iterable[Any]) -> Iterator[Any]:
+    """Batch after batch, from the start again at the end. A second pass that yields none ends it."""
+    found = True
+    while found:
+        found = False
+        for batch in source:
+            found = True
+            yield batch
+
+
+def _is_single(source: Any) -> bool:
+    return isinstance(source, tuple | list) and len(source) > 1 and hasattr(source[-1], "shape")
+
+
+def describe(value: Any) -> str:
+    """The form of a batch in one line: ``(Tensor float32 [8, 3], Tensor int64 [8])``."""
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{type(value).__name__} {str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key!r}: {describe(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, tuple | list):
+        inner = ", ".join(describe(item) for item in value[:4]) + (", ..." if len(value) > 4 else "")
+        return f"[{inner}]" if isinstance(value, list) else f"({inner})"
+    return f"{type(value).__name__} {value!r:.40}"

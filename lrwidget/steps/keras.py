@@ -1,0 +1,177 @@
+"""A train step for Keras 3, on any of its backends, that leaves no trace."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src.backend.common import global_state
+
+from lrwidget.steps import StepReturn
+from lrwidget.steps.batches import Batches, describe
+from lrwidget.steps.claims import claim, release
+from lrwidget.steps.interrupts import InterruptShield, shielded
+from lrwidget.steps.parts import Part, restore_parts
+
+_SHARED_GENERATOR = "global_seed_generator"
+_STREAM = 0x6C7277  # a number of our own: a repeat must not be the run it is compared with
+
+
+class KerasStep:
+    """Trains a compiled Keras model on one batch at a given learning rate; as a context manager it leaves no trace.
+
+    Entering saves, and leaving puts back, on every way out: weights, the state of batch norm, dropout and metrics, the
+    optimizer's variables (its learning rate and step count among them), and the random states of Python, NumPy and,
+    on that backend, PyTorch. An optimizer that has no variables yet is built first and stays built.
+
+    Parameters
+    ----------
+    model
+        A ``keras.Model`` that is built and compiled.
+    batches
+        An iterable of ``(inputs, targets)`` or ``(inputs, targets, sample_weight)``: a list, a ``PyDataset``, a
+        DataLoader, a generator (read once); or one batch, used for every step.
+
+    Raises
+    ------
+    TypeError
+        If the model is no Keras model, or the batches cannot be iterated.
+    ValueError
+        If the model is not built or compiled, has nothing to train, or its optimizer follows a schedule.
+    RuntimeError
+        When entered while another run trains the same model.
+
+    Examples
+    --------
+    >>> step = KerasStep(model, batches)  # doctest: +SKIP
+    >>> LearningRateFinder().range_test(step).suggested_lr  # doctest: +SKIP
+    """
+
+    def __init__(self, model: Any, batches: Iterable[Any]) -> None:
+        _check_model(model)
+        self.model = model
+        self._batches = Batches(batches)
+        self._saved: list[Part] = []
+        self._claimed: set[int] = set()
+        self._shield = InterruptShield()
+        self._is_entered = False
+
+    def __call__(self, lr: float, /) -> StepReturn:
+        if not self._is_entered:
+            raise RuntimeError("need an entered train step, got one whose state is not saved; use it in a with block")
+        model = self.model
+        batch = next(self._batches.stream)
+        model.optimizer.learning_rate = lr
+        model.reset_metrics()  # the loss that train_on_batch returns is a running mean in some versions
+        loss: float = model.train_on_batch(*batch, return_dict=True)["loss"]
+        return loss
+
+    def __enter__(self) -> KerasStep:
+        _check_model(self.model)
+        self._claimed = claim([self.model, *self.model.layers], type(self.model).__name__)
+        self._shield.raise_()
+        try:
+            self._saved = list(_saved_parts(self.model))
+            _check_batch(self._batches.start())
+            self._is_entered = True
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    @shielded
+    def __exit__(self, *exc_info: object) -> None:
+        saved, self._saved, self._is_entered = self._saved, [], False
+        try:
+            self._batches.end()
+            restore_parts(saved)
+        finally:
+            release(self._claimed)
+            self._shield.lower()
+
+    def reseed(self, seed: int) -> None:
+        """Draw other batches and other noise from here on; leaving the step undoes it."""
+        rng = np.random.default_rng((_STREAM, seed))
+        number = int(rng.integers(2**31))
+        random.seed(number)
+        np.random.seed(number)  # noqa: NPY002 - the global source is what user code draws from
+        if keras.backend.backend() == "torch":
+            import torch
+
+            torch.manual_seed(number)
+        for variable in _seed_states(self.model):
+            variable.assign(rng.integers(2**31, size=variable.shape))
+        self._batches.reseed(seed)
+
+
+def _check_model(model: Any) -> None:
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"need a keras.Model, got {describe(model)}")
+    if not model.built:
+        raise ValueError("need a built model, got one without weights; call it on a batch, or model.build(input_shape)")
+    if not model.compiled:
+        raise ValueError("need a compiled model, got one without optimizer; call model.compile(optimizer, loss)")
+    if not model.trainable_variables:
+        raise ValueError("need at least one weight to train, got a frozen model; set model.trainable = True")
+    if isinstance(_rate_of(model.optimizer), keras.optimizers.schedules.LearningRateSchedule):
+        raise ValueError(
+            "need an optimizer whose learning rate can be set, got one that follows a schedule; "
+            "compile the model with a number, e.g. keras.optimizers.Adam(1e-3)"
+        )
+
+
+def _rate_of(optimizer: Any) -> Any:
+    """The rate as the optimizer holds it: its public property gives a schedule's present value."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    return getattr(optimizer, "_learning_rate", None)
+
+
+def _check_batch(batch: object) -> None:
+    if not isinstance(batch, tuple | list) or not 2 <= len(batch) <= 3:
+        raise ValueError(
+            f"need batches (inputs, targets) or (inputs, targets, sample_weight), got {describe(batch)}; "
+            "let the source yield tuples"
+        )
+
+
+def _seed_states(model: Any) -> list[Any]:
+    """The states of the random layers, and of what functions without a seed of their own draw from."""
+    weights = {id(variable) for variable in model.weights}
+    own = [v for v in model.variables if id(v) not in weights and v.path.endswith("seed_generator_state")]
+    shared = global_state.get_global_attribute(_SHARED_GENERATOR)
+    return own if shared is None else [*own, shared.state]
+
+
+def _saved_parts(model: Any) -> Iterable[Part]:
+    """Everything that training changes."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    for variable in (*model.variables, *model.metrics_variables, *model.optimizer.variables):
+        yield _variable_part(variable)
+    yield from _random_parts()
+    # What Keras functions without a seed of their own draw from: made by the first of them.
+    shared = global_state.get_global_attribute(_SHARED_GENERATOR)
+    if shared is not None:
+        yield _variable_part(shared.state)
+    yield Part((_SHARED_GENERATOR,), lambda: global_state.set_global_attribute(_SHARED_GENERATOR, shared))
+
+
+def _variable_part(variable: Any) -> Part:
+    value = keras.ops.copy(variable.value)
+    return Part((variable.path,), lambda: variable.assign(value))
+
+
+def _random_parts() -> Iterator[Part]:
+    if keras.backend.backend() == "torch":
+        import torch
+
+        from lrwidget.steps.torch_random import process_parts
+
+        yield from process_parts(torch.device("cpu"))
+        return
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    yield Part(("Python RNG",), lambda: random.setstate(python_state))
+    yield Part(("NumPy RNG",), lambda: np.random.set_state(numpy_state))  # noqa: NPY002

@@ -1,0 +1,261 @@
+"""KerasStep: Keras 3 on its PyTorch backend, with the real library; and once on JAX."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+import keras
+from keras import layers
+
+from lrwidget import KerasStep, LearningRateFinder, StopReason
+from lrwidget.steps.parts import RestoreError
+
+# Keras's own, on PyTorch with NumPy 2.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
+
+finder = LearningRateFinder(min_lr=1e-4, max_lr=0.1, num_steps=8, divergence="never")
+LRS = [1e-3, 1e-2, 1e-1, 1.0]
+
+
+def make_model(optimizer="adam", dropout=0.2, **options):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            layers.Input((5,)),
+            layers.Dense(8, activation="relu"),
+            layers.BatchNormalization(),
+            layers.Dropout(dropout, seed=3),
+            layers.GaussianNoise(dropout, seed=4),
+            layers.Dense(3),
+        ]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, metrics=["accuracy"], **options)
+    return model
+
+
+def make_batches(num_batches=4):
+    rng = np.random.default_rng(1)
+    return [(rng.normal(size=(8, 5)).astype("float32"), rng.integers(0, 3, 8)) for _ in range(num_batches)]
+
+
+def state_of(model):
+    variables = (*model.variables, *model.metrics_variables, *model.optimizer.variables)
+    return [(v.path, np.array(keras.ops.convert_to_numpy(v.value))) for v in variables]
+
+
+def assert_same(before, after):
+    for (name, value), (_, other) in zip(before, after, strict=True):
+        assert np.array_equal(value, other), name
+
+
+def train(model, batches):
+    return [model.train_on_batch(x, y, return_dict=True)["loss"] for x, y in batches]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", keras.optimizers.SGD(momentum=0.9), keras.optimizers.RMSprop()])
+def test_a_keras_model_in_two_lines(optimizer):
+    """A range test over a compiled model: the raw loss of each batch at each rate, and no trace."""
+    model = make_model(optimizer)
+    train(model, make_batches())
+    before, numpy_state, python_state = state_of(model), np.random.get_state(), random.getstate()  # noqa: NPY002
+
+    step = KerasStep(model, make_batches())
+    result = finder.range_test(step)
+
+    assert len(result) == 8
+    assert result.stop_reason == StopReason.COMPLETED
+    assert_same(before, state_of(model))
+    assert np.array_equal(np.random.get_state()[1], numpy_state[1])  # noqa: NPY002
+    assert random.getstate() == python_state
+
+
+def test_losses_are_those_of_training_by_hand():
+    """Each loss is that of its own batch at its own rate, as train_on_batch gives it."""
+    model, twin = make_model(), make_model()
+    with KerasStep(model, make_batches()) as step:
+        losses = [float(step(lr)) for lr in LRS]
+    expected = []
+    for lr, (x, y) in zip(LRS, make_batches(), strict=True):
+        twin.optimizer.learning_rate = lr
+        twin.reset_metrics()
+        expected.append(float(twin.train_on_batch(x, y, return_dict=True)["loss"]))
+    assert losses == expected
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
+def test_the_training_that_follows_is_undisturbed(kind):
+    """After a run that breaks, training goes on bitwise as if there had been none, dropout's noise included."""
+    model, twin = make_model(), make_model()
+    assert train(model, make_batches()) == train(twin, make_batches())
+
+    def breaking():
+        yield from make_batches(3)
+        raise kind
+
+    with pytest.raises(kind) as caught:
+        finder.range_test(KerasStep(model, breaking()))
+    assert len(caught.value.partial_result) == 3
+    assert_same(state_of(twin), state_of(model))
+    assert train(model, make_batches(10)) == train(twin, make_batches(10))
+
+
+def test_noise_without_a_seed_of_its_own_is_restored():
+    """The generator that all Keras functions share is put back, or gone if the run made it."""
+    from keras.src.backend.common import global_state
+
+    model = make_model()
+    global_state.set_global_attribute("global_seed_generator", None)
+
+    class Noisy:
+        def __iter__(self):
+            while True:
+                noise = keras.ops.convert_to_numpy(keras.random.normal((8, 5)))
+                yield noise, np.zeros(8)
+
+    finder.range_test(KerasStep(model, Noisy()))
+    assert global_state.get_global_attribute("global_seed_generator") is None
+    next(iter(Noisy()))
+    first = finder.range_test(KerasStep(model, Noisy()))
+    second = finder.range_test(KerasStep(model, Noisy()))
+    assert first.losses.tolist() == second.losses.tolist()
+
+
+class Pairs(keras.utils.PyDataset):
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return make_batches(3)[index]
+
+
+@pytest.mark.parametrize(
+    ("batches", "num_steps"),
+    [
+        (make_batches(2), 8),
+        (Pairs(), 8),
+        (make_batches(1)[0], 8),
+        (iter(make_batches(3)), 3),
+        ([(*make_batches(1)[0], np.ones(8))], 8),
+    ],
+    ids=["list", "PyDataset", "one batch", "generator", "sample weights"],
+)
+def test_sources_of_batches(batches, num_steps):
+    """Lists, PyDatasets, one batch by itself, generators until they end, sample weights."""
+    assert len(finder.range_test(KerasStep(make_model(), batches))) == num_steps
+
+
+@pytest.mark.parametrize("batches", [make_batches(6), Pairs()])
+def test_reseeding_draws_other_batches_and_noise(batches):
+    """The same seed gives the same run, another seed another, and none is the plain run."""
+    model = make_model()
+    keras.random.normal((1,))  # the shared generator exists
+
+    def run(seed):
+        with KerasStep(model, batches) as step:
+            if seed is not None:
+                step.reseed(seed)
+            return tuple(float(step(lr)) for lr in LRS)
+
+    assert run(1) == run(1)
+    assert len({run(None), run(0), run(1), run(2)}) == 4
+    assert run(None) == run(None)
+
+
+def test_a_loss_scaled_model():
+    """An optimizer wrapped for half precision gets its rate, and its loss scale back."""
+    model = make_model(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()))
+    before_rate = float(model.optimizer.learning_rate)
+    assert len(finder.range_test(KerasStep(model, make_batches()))) == 8
+    assert float(model.optimizer.learning_rate) == before_rate
+
+
+def refused(error, match, model, batches=None):
+    with pytest.raises(error, match=match):
+        finder.range_test(KerasStep(model, make_batches() if batches is None else batches))
+
+
+def test_refuses_what_cannot_be_trained():
+    """Wanted, got, remedy, before anything is trained."""
+    refused(TypeError, r"need a keras.Model, got int 3", 3)
+    refused(ValueError, r"need a built model", keras.Sequential([layers.Dense(1)]))
+    refused(ValueError, r"need a compiled model", keras.Sequential([layers.Input((1,)), layers.Dense(1)]))
+    frozen = make_model()
+    frozen.trainable = False
+    refused(ValueError, r"need at least one weight to train, got a frozen model", frozen)
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+    following = keras.optimizers.SGD(schedule)
+    for optimizer in (following, keras.optimizers.LossScaleOptimizer(following)):
+        refused(ValueError, r"got one that follows a schedule; compile the model with a number", make_model(optimizer))
+    match = r"got \{'x': ndarray float64 \[2\]\}; let the source yield tuples"
+    refused(ValueError, match, make_model(), {"x": np.ones(2)})
+    refused(ValueError, r"need at least one batch, got an empty source", make_model(), [])
+    with pytest.raises(RuntimeError, match="need an entered train step"):
+        KerasStep(make_model(), make_batches())(0.1)
+
+
+def test_one_run_per_model():
+    """A second run over the same model, or one that shares a layer, is refused until the first is left."""
+    model = make_model()
+    step, other = KerasStep(model, make_batches()), KerasStep(model, make_batches())
+    with step, pytest.raises(RuntimeError, match="need a model that no other run is training, got a Sequential in use"):
+        other.__enter__()
+    assert len(finder.range_test(other)) == 8
+
+
+def test_what_cannot_be_restored_is_named(monkeypatch):
+    """A variable that refuses its value is named, and all others are restored."""
+    model = make_model()
+    step = KerasStep(model, make_batches())
+    kernel = model.layers[0].kernel
+    finder.range_test(step)
+    before = state_of(model)
+    step.__enter__()
+    step(0.1)
+    original = kernel.assign
+
+    def refuse(value):
+        raise ValueError("no")
+
+    monkeypatch.setattr(kernel, "assign", refuse)
+    with pytest.raises(
+        RestoreError, match=rf"could not restore {kernel.path} \(ValueError: no\); all else is as it was"
+    ):
+        step.__exit__(None, None, None)
+    original(dict(before)[kernel.path])
+    assert_same(before, state_of(model))
+
+
+ON_JAX = """
+import numpy as np, keras, random
+from lrwidget import KerasStep, LearningRateFinder
+assert keras.backend.backend() == "jax"
+model = keras.Sequential([keras.layers.Input((5,)), keras.layers.Dropout(0.1), keras.layers.Dense(1)])
+model.compile("adam", "mse")
+batch = np.ones((4, 5)), np.zeros((4, 1))
+model.train_on_batch(*batch)
+states = lambda: [np.array(v) for v in (*model.variables, *model.optimizer.variables)]
+before, python_state, numpy_state = states(), random.getstate(), np.random.get_state()
+step = KerasStep(model, batch)
+result = LearningRateFinder(1e-4, 0.1, 6, divergence="never").repeat(step, num_runs=2)
+assert all(np.array_equal(a, b) for a, b in zip(before, states(), strict=True))
+assert random.getstate() == python_state
+assert np.array_equal(np.random.get_state()[1], numpy_state[1])
+assert "torch" not in __import__("sys").modules
+"""
+
+
+def test_on_another_backend():
+    """On JAX the same step works and restores, and PyTorch is not imported."""
+    pytest.importorskip("jax")
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", ON_JAX], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
