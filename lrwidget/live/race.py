@@ -1,0 +1,96 @@
+"""A race: copies of one training side by side, each at its own learning rate, a step of each in turn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack
+from time import perf_counter
+
+from lrwidget.finder import LearningRateFinder
+from lrwidget.result import StopReason
+from lrwidget.steps import TrainStep
+from lrwidget.verify import TrialRecord, Verification
+from lrwidget.verify_result import VerifyResult
+
+
+class RaceJob(Iterator[TrialRecord]):
+    """Trainings under way side by side: iterate it to train.
+
+    Each lane is a verification of one rate with a train step of its own. A lane whose loss is not finite rests; the
+    others go on.
+
+    Parameters
+    ----------
+    make_train_step
+        Called once for each lane; every call makes a fresh training in the same state, with the same batches.
+    lrs
+        The rate of each lane, rising.
+    num_steps
+        Steps of each lane.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `lrwidget.verify.Verification`; also if the rates do not rise, or there are none.
+    """
+
+    def __init__(self, make_train_step: Callable[[], TrainStep], lrs: Sequence[float], num_steps: int) -> None:
+        if not callable(make_train_step):
+            raise TypeError(f"need a function that makes a train step, got {make_train_step!r}")
+        if not len(lrs) or list(lrs) != sorted(set(lrs)):
+            raise ValueError(f"need at least one learning rate, rising, got {list(lrs)}")
+        finder = LearningRateFinder()
+        self.num_steps = num_steps
+        self.lanes = [Verification(finder, make_train_step(), lrs=[lr], num_steps=num_steps) for lr in lrs]
+        self._started = perf_counter()
+        self._reason: StopReason | None = None
+        self._records = _run(self.lanes, num_steps)
+
+    def __next__(self) -> TrialRecord:
+        try:
+            return next(self._records)
+        except StopIteration:
+            self._reason = self._reason or StopReason.COMPLETED
+            raise
+
+    def stop(self, reason: StopReason = StopReason.STOPPED) -> None:
+        """End all lanes now, for that reason, unless the race has ended already."""
+        self._reason = self._reason or reason
+        self._records.close()
+
+    def close(self) -> None:
+        """End the race now."""
+        self.stop()
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """Why the race ended; None while it goes on."""
+        return self._reason
+
+    @property
+    def result(self) -> VerifyResult:
+        """What the lanes have recorded so far, as one verification."""
+        return VerifyResult(
+            tuple(trial for lane in self.lanes for trial in lane.result.trials),
+            self.num_steps,
+            stop_reason=self._reason or StopReason.STOPPED,
+            seconds=perf_counter() - self._started,
+        )
+
+
+def _run(lanes: Sequence[Verification], num_steps: int) -> Generator[TrialRecord, None, None]:
+    """A step of each lane in turn. The lanes are left in the reverse of the order in which they were entered."""
+    at_rest: set[int] = set()
+    with ExitStack() as stack:
+        for lane in lanes:
+            stack.callback(lane.close)
+        for _ in range(num_steps):
+            for index, lane in enumerate(lanes):
+                record = None if index in at_rest else next(lane, None)
+                if record is None or not math.isfinite(record.loss):
+                    at_rest.add(index)
+                if record is not None:
+                    yield record._replace(trial=index)
+        for lane in reversed(lanes):
+            next(lane, None)  # it has no step left, and comes to its end

@@ -1,0 +1,243 @@
+"""`Race`: the same training at several learning rates, live, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from threading import RLock
+from time import monotonic
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+import traitlets
+
+from lrwidget.live.budget import DrawBudget
+from lrwidget.live.context import CallerContext
+from lrwidget.live.failure import Failure
+from lrwidget.live.race import RaceJob
+from lrwidget.live.run import Run, RunState
+from lrwidget.result import FloatArray
+from lrwidget.steps import TrainStep
+from lrwidget.ui import markup
+from lrwidget.ui.front_end import is_live
+from lrwidget.ui.parts import button, guard_messages, set_traits, tree
+from lrwidget.ui.pump import Pump
+from lrwidget.ui.race_lanes import CSS, Lanes
+from lrwidget.ui.style import style_sheet
+from lrwidget.verify import TrialRecord
+from lrwidget.verify_result import VerifyResult
+
+
+class Race(widgets.VBox):
+    """A race between learning rates: copies of one training side by side, a step of each in turn.
+
+    Parameters
+    ----------
+    make_train_step
+        Called once for each lane. Every call must make a fresh training in the same state with the same batches: a new
+        model from the same seed, its optimizer, its loader.
+    lrs
+        The rate of each lane, rising.
+    num_steps
+        Steps of each lane.
+
+    Attributes
+    ----------
+    state
+        Trait, read-only: ``"idle"``, ``"running"``, ``"stopped"``, ``"done"`` or ``"failed"``.
+    result
+        Trait, read-only: the `VerifyResult` of the newest race once it has ended.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``make_train_step`` cannot be called, or the rates are no rising rates.
+
+    Examples
+    --------
+    >>> race = Race(make_train_step, lrs=[1e-3, 1e-1, 10.0])  # doctest: +SKIP
+    >>> race  # the last line of a cell shows it  # doctest: +SKIP
+    """
+
+    state = traitlets.Unicode("idle", read_only=True)
+    result = traitlets.Instance(VerifyResult, allow_none=True, read_only=True)
+
+    _is_closed = True  # until it is made: a half-made one is closed by the garbage collector
+
+    def __init__(
+        self,
+        make_train_step: Callable[[], TrainStep],
+        lrs: Sequence[float] = (1e-3, 1e-1, 10.0),
+        num_steps: int = 150,
+    ) -> None:
+        self._make_job = lambda: RaceJob(make_train_step, lrs, num_steps)
+        self._next_job: RaceJob | None = self._make_job()  # now, so that what cannot race is refused at once
+        self._num_steps = num_steps
+        self._context = CallerContext()
+        self._run: Run[TrialRecord] | None = None
+        self._failure: Failure | None = None
+        self._budget = DrawBudget()
+        self._num_drawn = -1
+        self._lock = RLock()
+        self._pump = Pump(self._tick)
+        self._lanes = Lanes(lrs, num_steps)
+        self._run_button = button("Run", "Train in every lane", "run", self._act, self._on_run_click)
+        self._run_button.button_style = "primary"
+        self._stop_button = button("Stop", "Stop after the step under way", "stop", self._act, self.stop)
+        self._progress, self._message = widgets.HTML().add_class("lrw-progress"), widgets.HTML()
+        toolbar = widgets.Box([self._run_button, self._stop_button, self._progress]).add_class("lrw-toolbar")
+        super().__init__(
+            [
+                style_sheet(),
+                widgets.HTML(f"<style>{CSS}</style>").add_class("lrw-style"),
+                widgets.VBox([toolbar]).add_class("lrw-controls"),
+                self._lanes.box,
+                widgets.VBox([self._message]).add_class("lrw-footer"),
+            ]
+        )
+        self.add_class("lrwidget").add_class("lrw-race")
+        self._is_closed = False
+        guard_messages(self, self._lock)
+        self._tick()
+
+    def start(self) -> None:
+        """Start the race: in the background in a live notebook, else here and now to its end.
+
+        Raises
+        ------
+        RuntimeError
+            If one is under way.
+        """
+        if not is_live():
+            self.run()
+            return
+        self._begin().start()
+        self._pump.request()
+
+    def run(self) -> VerifyResult:
+        """Run to the end, here and now, and return the result.
+
+        Raises
+        ------
+        RuntimeError
+            If a race is under way.
+        BaseException
+            What a train step raises, with ``partial_result``.
+        """
+        run = self._begin()
+        self._pump.request()
+        try:
+            run.run()
+        finally:
+            self._pump.flush()
+        return run.result  # type: ignore[no-any-return]
+
+    def stop(self) -> None:
+        """Stop after the step under way and restore every lane; returns at once."""
+        if self._run is not None:
+            self._run.stop()
+            self._pump.request()
+
+    def wait(self, timeout: float | None = None) -> VerifyResult | None:
+        """Wait for the end of the race and return its result; None if none was ever started.
+
+        Parameters
+        ----------
+        timeout
+            Seconds, or None for as long as it takes.
+
+        Raises
+        ------
+        TimeoutError
+            If it has not ended by then.
+        BaseException
+            What a train step raised.
+        """
+        if self._run is None:
+            return None
+        try:
+            return self._run.wait(timeout)  # type: ignore[no-any-return]
+        finally:
+            self._pump.flush()
+
+    def close(self) -> None:
+        """Stop the race, wait until every lane is restored, and close every widget of the tree."""
+        if self._is_closed:
+            return
+        run, self._is_closed = self._run, True
+        if run is not None and run.is_active:
+            run.stop()
+            if not run.is_mine():
+                run.has_ended(None)
+        self._pump.close()
+        for widget in tree(self):
+            if widget is not self:
+                widget.close()
+        super().close()
+
+    def __repr__(self) -> str:
+        return f"<Race: {self.state}>"
+
+    # --- inside ---
+
+    def _begin(self) -> Run[TrialRecord]:
+        if self._is_closed:
+            raise RuntimeError("this widget is closed; make a new one")
+        if self._run is not None and self._run.is_active:
+            raise RuntimeError("a race is under way; stop() it or wait for its end")
+        self._failure = None
+        job, self._next_job = self._next_job or self._make_job(), None
+        run = Run(job, subject=self, context=self._context)
+        self._budget, self._num_drawn = DrawBudget(), -1
+        self._run = run
+        return run
+
+    def _on_run_click(self) -> None:
+        if self._run is None or not self._run.is_active:  # the second of two quick clicks
+            self._begin().start()
+
+    def _act(self, intent: Callable[[], object]) -> None:
+        """Carry out what the user asks for; an exception is shown in the widget, nowhere else would anyone see it."""
+        try:
+            intent()
+        except Exception as error:
+            self._failure = Failure.of(error)
+        self._pump.request()
+
+    def _tick(self) -> bool:
+        """Draw the present. Called by the pump alone, once the widget is made."""
+        run, now = self._run, monotonic()
+        is_active = run is not None and run.is_active
+        num_records = 0 if run is None else len(run.records)
+        share = num_records / (len(self._lanes) * self._num_steps)
+        if not is_active or self._budget.allows(now, share):
+            self._budget.note(now)
+            with self._lock:
+                self._draw(run, num_records, is_active)
+            self._budget.note_cost(monotonic() - now)
+        self._publish(run, is_active)
+        return is_active
+
+    def _draw(self, run: Run[TrialRecord] | None, num_records: int, is_active: bool) -> None:
+        result = None if run is None else run.result
+        if num_records != self._num_drawn or not is_active:
+            self._num_drawn = num_records
+            losses = _losses([] if run is None else run.records[:num_records], len(self._lanes))
+            self._lanes.draw(losses, None if result is None else result.ranking)
+            words = f"step {max(map(len, losses))} of {self._num_steps}" if run is not None else ""
+            set_traits(self._progress, value=markup.text(words))
+        failure = self._failure or (None if run is None else run.failure)
+        set_traits(self._message, value=markup.failure(failure))
+        set_traits(self._run_button, disabled=is_active)
+        set_traits(self._stop_button, disabled=not is_active)
+
+    def _publish(self, run: Run[Any] | None, is_active: bool) -> None:
+        """Set the traits that others observe, the state last."""
+        if run is not None:
+            self.set_trait("result", None if is_active else run.result)
+            self.set_trait("state", str(RunState.RUNNING if is_active else run.state))
+
+
+def _losses(records: Sequence[TrialRecord], num_lanes: int) -> list[FloatArray]:
+    """The losses of each lane, shapes (n,), from the records of all."""
+    return [np.array([r.loss for r in records if r.trial == lane], dtype=float) for lane in range(num_lanes)]

@@ -1,0 +1,136 @@
+"""The lanes of a race: one small figure for each rate, on the same axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import bqplot as bq
+import ipywidgets as widgets
+import numpy as np
+
+from lrwidget.axes import loss_ticks, short_number, tick_labels
+from lrwidget.live.drawing import Range, drawable, spikes_kept
+from lrwidget.result import FloatArray
+from lrwidget.smoothing import smooth
+from lrwidget.trials import Standing
+from lrwidget.ui.markup import text
+from lrwidget.ui.parts import set_range, set_traits
+from lrwidget.ui.ticks import set_ticks
+
+CSS = """
+.lrw-lanes { display: grid; grid-template-columns: minmax(0, 1fr); gap: 0 8px; padding: 0 var(--lrw-gap);
+  overflow: visible; }
+.lrw-lane { min-width: 0; overflow: visible; }
+.lrw-lane .lrw-figure { height: 190px; }
+.lrw-lane-words { display: flex; justify-content: space-between; gap: 8px; padding: 6px 10px 0 48px;
+  font-variant-numeric: tabular-nums; }
+.lrw-lane-words strong { font-weight: 600; }
+.lrw-lane-good { color: var(--lrw-good); }
+.lrw-lane-bad { color: var(--lrw-bad); }
+@container (min-width: 600px) { .lrw-lanes { grid-template-columns: repeat(3, minmax(0, 1fr)); }
+  .lrw-lane .lrw-figure { height: 230px; } }
+"""
+
+_RAW, _CURVE = "var(--lrw-raw, #8a96a3)", "var(--lrw-curve, #0072b2)"
+_FAINT, _GRID = "var(--lrw-faint, #5b6670)", "var(--lrw-grid, #e9edf0)"
+_AXIS_COLOURS = {"label_color": _FAINT, "grid_color": _GRID, "tick_style": {"fill": _FAINT}}
+_SMOOTH_FACTOR = 0.1
+_HEADROOM = 0.5  # share of the fall that is shown above the start
+_WORDS = {
+    "best": ("trains best", "good"),
+    "as good": ("as good", "good"),
+    "worse": ("behind", ""),
+    "clearly worse": ("far behind", ""),
+    "diverged": ("diverged", "bad"),
+    "not finished": ("not finished", ""),
+}
+
+
+class Lanes:
+    """All lanes.
+
+    Parameters
+    ----------
+    lrs
+        The rate of each.
+    num_steps
+        How long they are.
+    """
+
+    def __init__(self, lrs: Sequence[float], num_steps: int) -> None:
+        self._x = bq.LinearScale(min=0.0, max=float(num_steps), allow_padding=False)
+        self._y = bq.LinearScale(min=0.0, max=1.0, allow_padding=False)
+        self._lanes = [_Lane(lr, self._x, self._y) for lr in lrs]
+        for lane in self._lanes:
+            set_ticks(lane.x_axis, loss_ticks(0, num_steps, 4), tick_labels(loss_ticks(0, num_steps, 4)))
+        self.box = widgets.Box([lane.box for lane in self._lanes]).add_class("lrw-lanes")
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    def draw(self, losses: Sequence[FloatArray], ranking: Sequence[Standing] | None) -> None:
+        """Show the losses of each lane, shapes (n,), and in the end how the lanes stand."""
+        smoothed = [smooth(np.arange(1.0, len(lane) + 1), lane, _SMOOTH_FACTOR) for lane in losses]
+        shown = _shown(smoothed)
+        if shown is not None:
+            set_range(self._y, *shown)
+            for lane in self._lanes:
+                set_ticks(lane.y_axis, loss_ticks(*shown), tick_labels(loss_ticks(*shown)))
+        standings = {standing.trial: standing for standing in ranking or ()}
+        for index, lane in enumerate(self._lanes):
+            lane.draw(losses[index], smoothed[index], shown or (0.0, 1.0), standings.get(index))
+
+
+class _Lane:
+    """The figure of one rate, with its words above."""
+
+    def __init__(self, lr: float, x: bq.LinearScale, y: bq.LinearScale) -> None:
+        self._lr = lr
+        scales = {"x": x, "y": y}
+        self._raw = bq.Lines(x=[], y=[], scales=scales, colors=[_RAW], stroke_width=1, opacities=[0.5])
+        self._line = bq.Lines(x=[], y=[], scales=scales, colors=[_CURVE], stroke_width=2.5)
+        self.x_axis = bq.Axis(scale=x, label="step", label_offset="30px", grid_lines="none", **_AXIS_COLOURS)
+        self.y_axis = bq.Axis(scale=y, side="left", **_AXIS_COLOURS)
+        figure = bq.Figure(
+            marks=[self._raw, self._line],
+            axes=[self.x_axis, self.y_axis],
+            fig_margin={"top": 10, "bottom": 40, "left": 44, "right": 10},
+            padding_x=0.0,
+            padding_y=0.0,
+            background_style={"fill": "transparent"},
+            display_toolbar=False,
+        ).add_class("lrw-figure")
+        figure.layout.min_width = "0px"
+        self._words = widgets.HTML()
+        self.box = widgets.VBox([self._words, figure]).add_class("lrw-lane")
+
+    def draw(self, losses: FloatArray, smoothed: FloatArray, shown: Range, standing: Standing | None) -> None:
+        steps = np.arange(float(len(losses)))
+        for mark, values in ((self._raw, losses), (self._line, smoothed)):
+            kept = spikes_kept(steps, values)
+            kept = kept[np.isfinite(values[kept])]
+            with mark.hold_sync():
+                mark.x, mark.y = steps[kept], drawable(values[kept], shown, log=False)
+        set_traits(self._words, value=self._words_of(smoothed, standing))
+
+    def _words_of(self, smoothed: FloatArray, standing: Standing | None) -> str:
+        finite = smoothed[np.isfinite(smoothed)]
+        words, mood = (f"loss {finite[-1]:.3g}" if len(finite) else ""), ""
+        if standing is not None:
+            words, mood = _WORDS[standing.verdict]
+        return (
+            f'<div class="lrw-lane-words"><strong>LR {text(short_number(self._lr))}</strong>'
+            f'<span class="lrw-lane-{mood}">{text(words)}</span></div>'
+        )
+
+
+def _shown(smoothed: Sequence[FloatArray]) -> Range | None:
+    """The losses worth showing: where the lanes begin and fall to; one that explodes leaves the picture."""
+    curves = [curve[np.isfinite(curve)] for curve in smoothed]
+    curves = [curve for curve in curves if len(curve)]
+    if not curves:
+        return None
+    low, start = min(float(curve.min()) for curve in curves), max(float(curve[0]) for curve in curves)
+    top = start + _HEADROOM * (start - low)
+    margin = 0.05 * (top - low) or 0.05 * abs(top) or 0.5
+    return low - margin, top + margin
