@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from lrwidget import LearningRateFinder, RestoringStep
@@ -59,6 +61,30 @@ def test_a_failing_save_trains_nothing():
     with pytest.raises(OSError, match="no space"):
         LearningRateFinder().range_test(step)
     assert calls == []
+
+
+def test_ctrl_c_waits_for_restore():
+    """An interrupt while the hook restores lets it finish; one in training, or while saving, comes through at once."""
+    handler = signal.getsignal(signal.SIGINT)
+    done = []
+
+    def restore(saved):
+        signal.raise_signal(signal.SIGINT)
+        done.append(saved)
+
+    with pytest.raises(KeyboardInterrupt):
+        LearningRateFinder(num_steps=5).range_test(RestoringStep(lambda lr: 1.0, save=dict, restore=restore))
+    assert done == [{}]
+
+    def interrupt(lr=None):
+        signal.raise_signal(signal.SIGINT)
+
+    for hooks in ({"train_fn": interrupt, "save": dict}, {"train_fn": float, "save": interrupt}):
+        with pytest.raises(KeyboardInterrupt) as caught:
+            LearningRateFinder(num_steps=5).range_test(RestoringStep(**hooks, restore=done.append))
+        assert len(caught.value.partial_result) == 0
+    assert done == [{}, {}]
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_one_run_at_a_time():

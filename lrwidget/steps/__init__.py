@@ -11,6 +11,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final, Generic, Literal, NamedTuple, Protocol, SupportsFloat, TypeAlias, TypeVar
 
+from lrwidget.steps.interrupts import InterruptShield, shielded
+
 
 class StepOutput(NamedTuple):
     """What a train step may return instead of the bare loss, when it knows more.
@@ -63,7 +65,7 @@ class RestoringStep(Generic[State]):
         Called once when a run begins; returns whatever ``restore`` needs. It must be a copy: what training changes
         in place is no snapshot.
     restore
-        Called once with what ``save`` returned when the run ends, however it ends.
+        Called once with what ``save`` returned when the run ends, however it ends; Ctrl-C waits for it.
 
     Raises
     ------
@@ -100,6 +102,7 @@ class RestoringStep(Generic[State]):
         self._save = save
         self._restore = restore
         self._saved: list[State] = []
+        self._shield = InterruptShield()
         self.model = getattr(train_fn, "__self__", train_fn)
 
     def __call__(self, lr: float, /) -> StepReturn:
@@ -108,8 +111,17 @@ class RestoringStep(Generic[State]):
     def __enter__(self) -> RestoringStep[State]:
         if self._saved:
             raise RuntimeError("this step is already in a run; end that one first (leave its with block, or stop it)")
-        self._saved.append(self._save())
+        self._shield.raise_()
+        try:
+            self._saved.append(self._save())
+        except BaseException:
+            self._shield.lower()
+            raise
         return self
 
+    @shielded
     def __exit__(self, *exc_info: object) -> None:
-        self._restore(self._saved.pop())
+        try:
+            self._restore(self._saved.pop())
+        finally:
+            self._shield.lower()
