@@ -63,7 +63,7 @@ class LogWriter:
         try:
             locked = lock.take(self._file)
             self._file.truncate(0)
-            self._line(_header(self._recording.settings) | _writer(locked))
+            self._write(_encode(_header(self._recording.settings) | _writer(locked)))
         except BlockingIOError as error:
             self._file.close()
             raise RuntimeError(
@@ -77,7 +77,7 @@ class LogWriter:
 
     def write(self, record: StepRecord) -> None:
         """Append one record."""
-        self._line(_record_line(record))
+        self._write(_record_line(record))
         self._num_written += 1
 
     def __exit__(
@@ -90,12 +90,12 @@ class LogWriter:
                 self._recording.note_failure(error)
             for record in self._recording.records[self._num_written :]:
                 self.write(record)  # read late, after the step that failed: the loop did not hand them out
-            self._line(_footer(self._recording.result()))
+            self._write(_encode(_footer(self._recording.result())))
             lock.release(self._file)
 
-    def _line(self, content: Mapping[str, Any]) -> None:
+    def _write(self, line: bytes) -> None:
         assert self._file is not None
-        self._file.write(_encode(content))
+        self._file.write(line)
         self._file.flush()
 
 
@@ -171,7 +171,7 @@ def write_results(results: Sequence[RangeTestResult], path: str | PathLike[str])
     path = Path(path)
     draft = path.with_name(f"{path.name}.{uuid4().hex[:8]}")
     try:
-        draft.write_bytes(b"".join(_encode(line) for result in results for line in _lines(result)))
+        draft.write_bytes(b"".join(line for result in results for line in _lines(result)))
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
@@ -245,11 +245,11 @@ def _read_line(recording: Recording, content: dict[str, Any]) -> StepRecord | No
     return recording.append(content["step"], *numbers, None if norm is None else _read_number(norm))
 
 
-def _lines(result: RangeTestResult) -> list[dict[str, Any]]:
+def _lines(result: RangeTestResult) -> list[bytes]:
     norms = [None] * len(result) if result.grad_norms is None else result.grad_norms.tolist()
     rows = zip(result.lrs.tolist(), result.losses.tolist(), norms, strict=True)
     records = (_record_line(StepRecord(step, *row)) for step, row in enumerate(rows))
-    return [_header(result.settings), *records, _footer(result)]
+    return [_encode(_header(result.settings)), *records, _encode(_footer(result))]
 
 
 def _header(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,11 +265,12 @@ def _writer(locked: bool) -> dict[str, Any]:
     return {"started": started, "host": socket.gethostname(), "pid": getpid(), "locked": locked}
 
 
-def _record_line(record: StepRecord) -> dict[str, Any]:
-    line: dict[str, Any] = {"step": record.step, "lr": _number(record.lr), "loss": _number(record.loss)}
+def _record_line(record: StepRecord) -> bytes:
+    """The line of a record, put together by hand: it is made at every step, and json takes five times as long."""
+    line = f'{{"step": {record.step}, "lr": {_number(record.lr)}, "loss": {_number(record.loss)}'
     if record.grad_norm is not None:
-        line["grad_norm"] = _number(record.grad_norm)
-    return line
+        line += f', "grad_norm": {_number(record.grad_norm)}'
+    return f"{line}}}\n".encode("ascii")
 
 
 def _footer(result: RangeTestResult) -> dict[str, Any]:
@@ -280,8 +281,8 @@ def _encode(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, allow_nan=False).encode("ascii") + b"\n"
 
 
-def _number(value: float) -> float | str:
-    return value if math.isfinite(value) else str(value)
+def _number(value: float) -> str:
+    return float.__repr__(value) if math.isfinite(value) else f'"{value}"'
 
 
 def _read_number(value: object) -> float:

@@ -60,7 +60,7 @@ def faulty(where):
     return train_step
 
 
-def digits_mlp(optimizer, weight_decay, seed, note_in=None):
+def digits_mlp(optimizer, weight_decay, seed, width=64, note_in=None):
     """A small network on random classes; where a folder is given, each call leaves its process's id there."""
     import torch
     from torch import nn
@@ -72,7 +72,7 @@ def digits_mlp(optimizer, weight_decay, seed, note_in=None):
     if note_in is not None:
         Path(note_in, f"{os.getpid()}-{time.monotonic_ns()}").touch()
     inputs, targets = torch.randn(256, 20), torch.randint(0, 5, (256,))
-    model = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 5))
+    model = nn.Sequential(nn.Linear(20, width), nn.ReLU(), nn.Dropout(0.2), nn.Linear(width, 5))
     optimizer = getattr(torch.optim, optimizer)(model.parameters(), lr=0.1, weight_decay=weight_decay)
     data = torch.utils.data.TensorDataset(inputs, targets)
     batches = torch.utils.data.DataLoader(data, batch_size=32, shuffle=True)
