@@ -8,7 +8,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrwidget.analysis import MIN_POINTS, SIGNIFICANT, Curve, analyse
+from lrwidget.analysis import MIN_LOSSES, Curve, analyse
+from lrwidget.smoothing import HUGE, Floats
 
 Kind: TypeAlias = Literal[
     "ok", "flat", "noise", "explodes_from_start", "nonfinite", "range_too_small", "no_decrease", "too_few_points"
@@ -23,6 +24,13 @@ TYPICAL_RANGES: dict[str, tuple[float, float]] = {
     "large batch": (1e-3, 1e-1),
 }
 
+# The significance from which on a fall is one.
+SIGNIFICANT_FALL = 1.0
+# A loss that explodes within so many steps, or decades, gives no level to compare with.
+OPENING_STEPS, OPENING_DECADES = 5, 0.6
+# Losses of a shuffled loader do not repeat; a correlation of this size over a fixed lag means that batches do.
+REPETITION = 0.5
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -31,13 +39,13 @@ class Diagnosis:
     Parameters
     ----------
     kind
-        One word for programs; ``"ok"`` where the curve shows a fall and its end.
+        One word for programs; ``"ok"`` where the curve shows what a range test is to show.
     message
         One plain sentence.
     advice
         What to check or to change; empty where there is nothing to do.
     extend_to
-        The max_lr to try next where the range was too small, else None.
+        The max_lr to try next where the range may be too small, else None.
     """
 
     kind: Kind
@@ -64,66 +72,117 @@ def diagnose(lrs: ArrayLike, losses: ArrayLike) -> Diagnosis:
     ValueError
         As `lrwidget.smoothing.smooth`.
     """
-    return diagnose_curve(analyse(lrs, losses), np.asarray(losses, dtype=float))
+    curve = analyse(lrs, losses)
+    return diagnose_curve(curve) if curve else _of_few_losses(np.asarray(losses, dtype=float))
 
 
-def diagnose_curve(curve: Curve | None, losses: np.ndarray) -> Diagnosis:
+def diagnose_curve(curve: Curve) -> Diagnosis:
     """As `diagnose`, of a curve that has been read already."""
-    if curve is None:
-        return _of_few_points(losses)
-    if curve.explosion is not None and curve.explosion < 3:
-        return _explodes()
-    error = curve.noise / np.sqrt(3)
-    if np.ptp(curve.losses) <= 1e-9 * np.abs(curve.losses).max():
+    if _explodes_too_early(curve):
+        return _explodes_from_start(curve.lrs[0])
+    if curve.explosion is None and np.ptp(curve.losses) <= 4 * np.finfo(float).eps * np.abs(curve.losses).max():
         return Diagnosis(
             "flat",
-            "The loss never changes.",
-            "Check that the optimizer holds the model's parameters and that they require gradients.",
+            "The loss does not change at all.",
+            "Check that the loss is connected to the optimizer: does it hold this model's parameters, do they require "
+            "gradients, are backward() and step() called?",
         )
-    if curve.fall <= SIGNIFICANT * error:
-        if curve.explosion is not None:
-            return Diagnosis(
-                "no_decrease",
-                "The loss never falls below its start.",
-                "Check the sign of the loss and the labels, or whether the model is already trained.",
-            )
-        return Diagnosis(
-            "noise",
-            "The loss only fluctuates from batch to batch.",
-            "Check that the optimizer holds the model's parameters, and use more steps or repeats.",
-        )
-    if curve.minimum >= len(curve.lrs) - 2 and not curve.is_cut:
-        extend_to = 10 * float(curve.lrs[-1])
+    if curve.significance < SIGNIFICANT_FALL:
+        return _without_fall(curve)
+    if curve.explosion is None and not curve.is_cut and _is_still_falling(curve):
+        extend_to = _one_decade_up(curve.lrs[-1])
         return Diagnosis(
             "range_too_small",
-            "The loss is still falling at the largest learning rate.",
-            f"Raise max_lr to {extend_to:.1g}.",
+            f"The loss is still falling at the largest learning rate, {curve.lrs[-1]:.1e}.",
+            f"Raise max_lr to {extend_to:g}, and further if it still falls there.",
             extend_to,
         )
     return Diagnosis("ok", "Good curve.")
 
 
-def _of_few_points(losses: np.ndarray) -> Diagnosis:
-    """Of a curve with too few finite losses for any other verdict."""
-    finite = losses[np.isfinite(losses)]
-    if len(losses) and not len(finite):
+def _without_fall(curve: Curve) -> Diagnosis:
+    """Of a curve whose loss does not fall by more than its noise explains."""
+    if curve.noise > 0 and _repeats(curve):
+        return Diagnosis(
+            "noise",
+            "The loss repeats itself from one round of batches to the next and shows nothing else.",
+            "Shuffle the data: batches that come in a fixed order hide what the learning rate does.",
+        )
+    if curve.explosion is None and not curve.is_cut:
+        extend_to = _one_decade_up(curve.lrs[-1])
+        return Diagnosis(
+            "noise",
+            "The loss only fluctuates from batch to batch; no learning rate in this range changes it.",
+            "Check that the optimizer holds this model's parameters; if it does, raise max_lr "
+            f"to {extend_to:g}, or use more steps or repeats.",
+            extend_to,
+        )
+    if curve.is_unstable:
+        return Diagnosis(
+            "ok",
+            "The fall is hidden by the noise, but the curve shows where training becomes unstable.",
+            "Use more steps or repeats for a surer suggestion.",
+        )
+    return Diagnosis(
+        "no_decrease",
+        "The loss never falls below its start, it only rises.",
+        "Check the sign of the loss and the labels; a model at its optimum looks like this too.",
+    )
+
+
+def _of_few_losses(losses: Floats) -> Diagnosis:
+    """Of a curve with too few usable losses for any other verdict."""
+    usable = losses[np.abs(losses) <= HUGE]
+    ends_badly = len(usable) < len(losses)
+    if ends_badly and not len(usable):
         return Diagnosis(
             "nonfinite",
-            "No loss is finite.",
-            "Check the data for NaN and infinities, the initialisation, and logarithms or divisions in the loss.",
+            "Not one loss is finite.",
+            "Check the data for NaN and infinities, the initialisation, and logarithms and divisions in the loss.",
         )
-    if len(finite) > 1 and finite[-1] > finite[0] and len(finite) < len(losses):
-        return _explodes()
+    if ends_badly and len(usable) > 1 and usable[-1] > usable[0]:
+        return _explodes_from_start(None)
     return Diagnosis(
         "too_few_points",
-        f"{len(finite)} losses are too few to read a curve; at least {MIN_POINTS} are needed.",
-        "Use more steps.",
+        f"{len(usable)} losses are too few to read a curve.",
+        f"Use more steps: at least {MIN_LOSSES}, better 100.",
     )
 
 
-def _explodes() -> Diagnosis:
+def _explodes_from_start(min_lr: float | None) -> Diagnosis:
+    lower = "lower min_lr" if min_lr is None else f"lower min_lr to {min_lr / 100:.1g}"
     return Diagnosis(
         "explodes_from_start",
-        "The loss explodes from the first steps.",
-        "Check the initialisation and the normalisation of the data, or lower min_lr.",
+        "The loss explodes within the first steps.",
+        f"Check the initialisation and the normalisation of the inputs; if they are right, {lower}.",
     )
+
+
+def _explodes_too_early(curve: Curve) -> bool:
+    if curve.explosion is None:
+        return False
+    decades = curve.log10_lr(curve.explosion) - curve.log10_lr(0)
+    return curve.explosion * curve.steps_per_point < OPENING_STEPS or decades < OPENING_DECADES
+
+
+def _is_still_falling(curve: Curve) -> bool:
+    """Whether the lowest smoothed loss lies at the end, and the last tenth of the fall is not yet a plateau."""
+    last = len(curve.lrs) - 1
+    return curve.minimum >= last - 1 and curve.log10_lr(last) - curve.log10_lr(curve.fall_end) < 0.5
+
+
+def _repeats(curve: Curve) -> bool:
+    """Whether the losses before the explosion repeat with some period: batches in a fixed order."""
+    losses = curve.losses[: curve.explosion]
+    deviations = losses - losses.mean()
+    total = float(deviations @ deviations)
+    if len(losses) < 24 or total <= 0:
+        return False
+    # Three periods at least; a correlation at a lag of 1 or 2 may be drift.
+    lags = range(3, len(losses) // 3 + 1)
+    return max(float(deviations[lag:] @ deviations[:-lag]) / total for lag in lags) > REPETITION
+
+
+def _one_decade_up(max_lr: float) -> float:
+    """Ten times a rate, to one digit."""
+    return float(f"{10 * max_lr:.0e}")

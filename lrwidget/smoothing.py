@@ -129,17 +129,24 @@ def noise_level(values: Floats) -> float:
 
 
 def without_spikes(values: Floats) -> Floats:
-    """The values with single outliers replaced by the median of their four neighbours; the two ends stay."""
-    if len(values) < 5:
+    """The values with single outliers replaced by the median of their four neighbours.
+
+    Near an end those are the other four of the outermost five. A high value among the last two stays: it may be where
+    an explosion begins.
+    """
+    num_values = len(values)
+    if num_values < 5:
         return values
-    neighbours = np.stack([values[:-4], values[1:-3], values[3:-1], values[4:]])
-    middle = np.median(neighbours, axis=0)
+    places = np.arange(num_values)
+    first = np.clip(places - 2, 0, num_values - 5)
+    offsets = np.array([[k for k in range(5) if k != skipped] for skipped in range(5)])
+    neighbours = values[first[:, None] + offsets[places - first]]
+    middle = np.median(neighbours, axis=1)
     # Twice the neighbours' own range: neither a sharp minimum nor a steep slope looks like a spike.
-    limit = SPIKE * noise_level(values) + 2 * np.ptp(neighbours, axis=0)
-    inner = values[2:-2]
-    clean = values.copy()
-    clean[2:-2] = np.where(np.abs(inner - middle) > limit, middle, inner)
-    return clean
+    limit = SPIKE * noise_level(values) + 2 * np.ptp(neighbours, axis=1)
+    is_spike = np.abs(values - middle) > limit
+    is_spike[-2:] &= values[-2:] < middle[-2:]
+    return np.where(is_spike, middle, values)
 
 
 def _centre_and_scale(values: Floats) -> tuple[float, float]:
