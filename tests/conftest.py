@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 os.environ["MPLBACKEND"] = "Agg"
+os.environ.setdefault("KERAS_BACKEND", "torch")  # its own default needs TensorFlow
 
 _LAST = ("tests/test_notebooks.py", "tests/test_kernel_messages.py", "tests/browser/")
 

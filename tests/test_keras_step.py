@@ -7,12 +7,9 @@ import random
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
-
-os.environ.setdefault("KERAS_BACKEND", "torch")
-
-import keras
 from keras import layers
 
 from lrwidget import KerasStep, LearningRateFinder, StopReason
