@@ -13,18 +13,18 @@ from lrwidget.result import FloatArray, StopReason
 from lrwidget.smoothing import smooth
 
 Verdict: TypeAlias = Literal["best", "as good", "worse", "clearly worse", "diverged", "not finished"]
+TIED: tuple[Verdict, ...] = ("best", "as good")
 
 WINDOW = 20  # steps over which a training under way is compared with the best one
 _EARLY_FRACTION, _LATE_FRACTION = 0.2, 0.4  # of the steps: when it may first be judged, and judged harder
-_LATE_PROGRESS = 0.6  # by then it has fallen at least so far, compared with the best one at the same step
+_LATE_EXCESS = 0.4  # of the fall of the best one
 _CERTAIN_SHARE = 0.9  # of those steps, in which it lies above the best one: by chance 2 of 10,000 times
-
 
 _TAIL_FRACTION = 0.25  # the last steps whose mean is the final loss: enough to outweigh the noise, and still the end
 _MIN_TAIL = 5
 _SIGNIFICANT = 2.0  # standard errors
 _RISEN = 4.0  # standard deviations of the last losses above the first one: not by chance
-_NEGLIGIBLE_FRACTION = 0.01  # of the fall of the best: whatever the noise, nobody would mind
+_NEGLIGIBLE_FRACTION = 0.002  # of the fall of the best: whatever the noise, nobody would mind
 
 _FINISHED = (StopReason.COMPLETED, StopReason.DATA_EXHAUSTED)
 _EXPLODED = (StopReason.DIVERGED, StopReason.NOT_FINITE)
@@ -81,7 +81,7 @@ class Standing:
         How far the final loss lies above the lowest one, and the standard error of that. It is taken from the
         differences step by step, so where all trainings see the same batches their common noise drops out.
     verdict
-        "best", "as good" (as the best, within twice the standard error or a hundredth of its fall), "worse", "clearly
+        "best", "as good" (as the best, within twice the standard error or 0.2 % of its fall), "worse", "clearly
         worse" (stopped early), "diverged" or "not finished".
     num_steps
         How many steps it trained.
@@ -135,18 +135,16 @@ def is_hopeless(recent: FloatArray, leader: FloatArray, num_done: int, num_steps
     Returns
     -------
     bool
-        From a fifth of the steps on: whether its loss has risen while the best one's had fallen. From two fifths on:
-        whether it has fallen by less than 0.6 of that. In both cases by the median of the last twenty steps, and if it
-        lies above the best one in 18 of them. The same for ``c * loss + d``, c > 0.
+        Over the last twenty steps it lies above the best one in at least 18 of them, and by the median at least as
+        far as the best one falls in all; from two fifths of the steps on, four tenths of that are enough. Never in
+        the first fifth: some trainings jump at first and come back. The same for ``c * loss + d``, c > 0.
     """
     if num_done < max(WINDOW, _EARLY_FRACTION * num_steps) or num_done > len(leader):
         return False
-    best = leader[num_done - WINDOW : num_done]
-    fall = leader[0] - float(np.median(best))
-    wanted = _LATE_PROGRESS if num_done >= _LATE_FRACTION * num_steps else 0.0
-    if fall <= 0 or leader[0] - float(np.median(recent)) >= wanted * fall:
-        return False
-    return float(np.mean(recent > best)) >= _CERTAIN_SHARE
+    excess = recent - leader[num_done - WINDOW : num_done]
+    fall = float(leader[0] - leader[-tail_length(len(leader)) :].mean())
+    allowed = _LATE_EXCESS if num_done >= _LATE_FRACTION * num_steps else 1.0
+    return fall > 0 and float(np.median(excess)) >= allowed * fall and float(np.mean(excess > 0)) >= _CERTAIN_SHARE
 
 
 def standard_error(values: FloatArray) -> float:

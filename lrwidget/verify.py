@@ -17,7 +17,7 @@ from lrwidget.range_test import RangeTest
 from lrwidget.repeats import warn_if_not_restoring
 from lrwidget.result import FloatArray, Recording, StepRecord, StopReason
 from lrwidget.steps import TrainStep
-from lrwidget.trials import WINDOW, Trial, is_hopeless, rank
+from lrwidget.trials import TIED, WINDOW, Trial, is_hopeless, rank
 from lrwidget.verify_plan import (
     Around,
     PlannedTrial,
@@ -187,9 +187,9 @@ class _Course:
             return None
         if len(self.begun) >= _MOST_TIMES * self.plan.num_lrs:
             return None
-        losses = {run.planned.lr: math.inf for run in self.begun}
-        losses |= {s.lr: s.final_loss for s in rank(self.trials()) if s.final_loss is not None}
-        lr = next_lr(losses)
+        ranking = rank(self.trials())
+        losses = {s.lr: math.inf if s.final_loss is None else s.final_loss for s in ranking}
+        lr = next_lr(losses, {s.lr for s in ranking if s.verdict in TIED})
         return None if lr is None else planned_trial(lr, self.plan.num_steps, self.schedule)
 
     def steps_left(self) -> int:

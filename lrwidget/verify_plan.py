@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import TypeAlias
@@ -146,13 +146,15 @@ def first_lrs(lr: float) -> tuple[float, ...]:
     return lr / FACTOR, lr, lr * FACTOR
 
 
-def next_lr(final_losses: Mapping[float, float]) -> float | None:
+def next_lr(final_losses: Mapping[float, float], tied_lrs: Collection[float] = ()) -> float | None:
     """Where to look next: beyond the edge while the best rate lies there, else in the wider gap beside it.
 
     Parameters
     ----------
     final_losses
         By learning rate; infinite where a training came to no end. At least one.
+    tied_lrs
+        The rates that cannot be told from the best one.
 
     Returns
     -------
@@ -168,11 +170,13 @@ def next_lr(final_losses: Mapping[float, float]) -> float | None:
     if best == len(lrs) - 1:
         return lrs[-1] * FACTOR
     lower, lr, upper = lrs[best - 1 : best + 2]
-    # In equal gaps the better neighbour decides; rounding must not make a gap the wider one.
-    below, above = (round(math.log(ratio), 6) for ratio in (lr / lower, upper / lr))
+    below, above = (round(math.log(ratio), 6) for ratio in (lr / lower, upper / lr))  # equal gaps are equal
     if max(below, above) < math.log(_NARROWEST):
         return None
-    goes_up = (above, -final_losses[upper]) > (below, -final_losses[lower])
+    # Losses fall towards the explosion: where that is the upper neighbour, it pays to go down only from a plateau.
+    explodes = math.isinf(final_losses[upper])
+    is_better_above = lower not in tied_lrs if explodes else final_losses[upper] < final_losses[lower]
+    goes_up = above > below or (above == below and is_better_above)
     return math.sqrt(lr * (upper if goes_up else lower))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from lrwidget.result import RangeTestResult, StopReason
-from lrwidget.trials import Standing, Trial, rank
+from lrwidget.trials import TIED, Standing, Trial, rank
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +110,7 @@ class VerifyResult:
 
 
 def _tied(ranking: Sequence[Standing]) -> list[Standing]:
-    return [standing for standing in ranking if standing.verdict in ("best", "as good")]
+    return [standing for standing in ranking if standing.verdict in TIED]
 
 
 def _columns(index: int, trial: Trial) -> dict[str, object]:

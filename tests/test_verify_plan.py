@@ -80,8 +80,14 @@ def test_the_next_rate_lies_in_the_wider_gap_beside_the_best():
     assert next_lr({0.01: 2.0, 0.1: 1.0, 1.0: 3.0}) == pytest.approx(10**-1.5)
     assert next_lr({0.01: 3.0, 0.1: 1.0, 1.0: 2.0}) == pytest.approx(10**-0.5)
     assert next_lr({0.01: 2.0, 0.1: 1.0, 0.3: 1.5, 1.0: 3.0}) == pytest.approx(10**-1.5)
+
+
+def test_below_an_explosion_the_next_rate_goes_up_from_a_slope_and_down_from_a_plateau():
+    """Where the upper neighbour came to nothing, only a tie with the lower one tells to go down."""
     low, middle, high = first_lrs(0.02)
-    assert next_lr({low: 2.0, middle: 1.0, high: math.inf}) == pytest.approx(0.01)
+    losses = {low: 1.1, middle: 1.0, high: math.inf}
+    assert next_lr(losses) == pytest.approx(0.04)
+    assert next_lr(losses, {low, middle}) == pytest.approx(0.01)
 
 
 def test_where_the_gaps_are_narrow_there_is_no_next_rate():

@@ -29,9 +29,9 @@ def test_the_best_rate_is_the_one_with_the_lowest_final_loss():
 
 
 def test_of_a_tie_the_middle_rate_is_the_best():
-    """Four rates that differ by less than a hundredth of the fall: the one nearest to their geometric mean, ranked
-    higher where two are equally near."""
-    levels = {0.01: 1.5, 0.03: 0.501, 0.1: 0.502, 0.3: 0.5, 1.0: 0.503}
+    """Four rates that differ by less than 0.2 % of the fall: the one nearest to their geometric mean, ranked higher
+    where two are equally near."""
+    levels = {0.01: 1.5, 0.03: 0.5005, 0.1: 0.501, 0.3: 0.5, 1.0: 0.5015}
     result = result_of(*[trial(lr, level) for lr, level in levels.items()])
     assert result.tied_lrs == [0.03, 0.1, 0.3, 1.0]
     assert result.ranking[0].lr == 0.3
