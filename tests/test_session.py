@@ -335,14 +335,13 @@ def test_dataframe() -> None:
 def test_series_grows() -> None:
     """Records become arrays, each once, and arrays handed out earlier do not change."""
     series, records = Series(), [StepRecord(i, 1e-3 + i, float(i)) for i in range(1000)]
-    series.follow(records[:100])
+    series.extend(records[:100])
     early = series.losses
     assert series.grad_norms is None
-    series.follow(records)
+    series.extend(records[100:])
     assert early.tolist() == list(range(100))
     assert series.lrs.tolist() == [record.lr for record in records]
-    records.append(StepRecord(1000, 2e3, 5.0, grad_norm=7.0))
-    series.follow(records)
+    series.extend([StepRecord(1000, 2e3, 5.0, grad_norm=7.0)])
     assert np.isnan(series.grad_norms[:-1]).all()  # type: ignore[index]
     assert series.grad_norms[-1] == 7.0  # type: ignore[index]
     with pytest.raises(ValueError, match="read-only"):
@@ -370,25 +369,32 @@ def test_drawable() -> None:
     assert drawable(values, (0.0, 2.0), log=False).tolist()[0] == 1.0
     assert np.nanmax(drawable(values, (0.0, 2.0), log=False)) == 8.0
     assert np.isnan(drawable(values, (0.0, 2.0), log=False)).tolist() == [False, True, True, True, False, False]
-    logs = drawable(np.array([10.0, 0.0, -1.0]), (1.0, 100.0), log=True)
-    assert logs[0] == pytest.approx(10.0)
+    logs = drawable(np.array([10.0, 0.0, -1.0]), (0.0, 2.0), log=True)
+    assert logs[0] == 1.0
     assert np.isnan(logs[1:]).all()
 
 
-def test_range_of_a_logarithmic_axis() -> None:
-    """On a logarithmic axis the shown losses are positive, whatever the curve holds."""
+def test_logarithmic_axis() -> None:
+    """On a logarithmic axis a frame holds the logarithms of the losses; what has none is not drawn."""
+    session = measured(lambda lr: -1.0 if 1e-4 < lr < 1e-3 else good_curve(lr))
+    session.show_log(True)
+    curve = session.frame().curve
+    assert curve.log
+    negative = curve.losses < 0
+    assert np.isnan(curve.points.values[negative]).all()
+    inside = ~negative & (curve.points.values < curve.loss_range[1])
+    assert curve.points.values[inside] == pytest.approx(np.log10(curve.losses[inside]))
     low, high = shown_range(np.array([1.0, 0.1, -5.0]), np.array([1.0, 0.1, np.nan]), log=True)
-    assert 0 < low < 0.1 < 1.0 < high
+    assert low < -1 < 0 < high
 
 
 def test_steady_range() -> None:
     """A growing curve's axis stays while the curve fits, grows with room to spare, and follows when far too wide."""
-    assert steady(None, (0.0, 1.0), log=False) == (0.0, 1.0)
-    assert steady((0.0, 1.0), (0.1, 0.9), log=False) == (0.0, 1.0)
-    low, high = steady((0.0, 1.0), (0.0, 2.0), log=False)
+    assert steady(None, (0.0, 1.0)) == (0.0, 1.0)
+    assert steady((0.0, 1.0), (0.1, 0.9)) == (0.0, 1.0)
+    low, high = steady((0.0, 1.0), (0.0, 2.0))
     assert (low, high > 2.0) == (0.0, True)
-    assert steady((0.0, 100.0), (0.0, 1.0), log=False) == (0.0, 1.0)
-    assert steady((1.0, 100.0), (2.0, 90.0), log=True) == pytest.approx((1.0, 100.0))
+    assert steady((0.0, 100.0), (0.0, 1.0)) == (0.0, 1.0)
 
 
 def test_draw_budget() -> None:

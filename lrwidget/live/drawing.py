@@ -57,20 +57,14 @@ def evenly(lrs: FloatArray, values: FloatArray, most: int = MOST_POINTS) -> tupl
 
 
 def shown_range(losses: Floats, smoothed: Floats, log: bool) -> Range:
-    """The losses worth showing, (low, high); on a logarithmic axis only positive ones."""
-    if not log:
-        return loss_range(losses, smoothed)
-    low, high = loss_range(as_log(losses), as_log(smoothed))
-    return 10.0**low, 10.0**high
+    """The losses worth showing, (low, high), or their decimal logarithms."""
+    return loss_range(as_log(losses), as_log(smoothed)) if log else loss_range(losses, smoothed)
 
 
-def steady(old: Range | None, new: Range, log: bool) -> Range:
+def steady(old: Range | None, new: Range) -> Range:
     """A range for a curve that grows: the old one for as long as it fits, so that the picture does not jump."""
     if old is None:
         return new
-    if log:
-        low, high = steady(_logs(old), _logs(new), log=False)
-        return 10.0**low, 10.0**high
     width = old[1] - old[0]
     if old[0] <= new[0] and new[1] <= old[1] and new[1] - new[0] > _SHRINK_BELOW * width:
         return old
@@ -79,12 +73,9 @@ def steady(old: Range | None, new: Range, log: bool) -> Range:
 
 
 def drawable(values: FloatArray, shown: Range, log: bool) -> FloatArray:
-    """The values as a scale can take them: NaN for what is not finite or not positive, nothing far outside."""
-    if log:
-        low, high = _logs(shown)
-        return np.asarray(10.0 ** drawable(as_log(values), (low, high), log=False))
+    """The values, or their decimal logarithms, as a scale takes them: finite or NaN, and nothing far outside."""
     room = _ROOM * (shown[1] - shown[0])
-    kept = np.where(np.isfinite(values), values, np.nan)
+    kept = as_log(values) if log else np.where(np.isfinite(values), values, np.nan)
     return np.clip(kept, shown[0] - room, shown[1] + room)
 
 
@@ -93,7 +84,3 @@ def as_log(values: Floats) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
         logs = np.log10(values)
     return np.where(np.isfinite(logs), logs, np.nan)
-
-
-def _logs(shown: Range) -> Range:
-    return float(np.log10(shown[0])), float(np.log10(shown[1]))

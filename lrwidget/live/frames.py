@@ -46,23 +46,30 @@ class Curve:
         The smoothed ones.
     norms
         Gradient norms, where there are any.
+    tests
+        Of repeats under way, the smoothed range tests before the newest.
+    band
+        Of finished repeats, the edges of their band.
     past
         Earlier runs that are shown.
-    steps
-        Shape (k,): the step of each of `points`.
+    steps, losses
+        Shape (k,): of each of `points` its step and its loss as recorded.
     end
         Where the run exploded: learning rate and shown loss; None if it did not.
     lr_range, loss_range
         What the axes show.
     log
-        Whether the losses are on a logarithmic axis.
+        Whether all that is drawn of losses are their decimal logarithms.
     """
 
     points: Line
     line: Line
     norms: Line | None
+    tests: tuple[Line, ...]
+    band: tuple[Line, Line] | None
     past: tuple[PastLine, ...]
     steps: NDArray[np.int_]
+    losses: FloatArray
     end: tuple[float, float] | None
     lr_range: tuple[float, float]
     loss_range: tuple[float, float]
@@ -167,6 +174,8 @@ class Frame:
         How many runs have begun; tells two runs apart that end alike.
     settings
         Those of the next run.
+    architecture
+        Whose usual range is shown, or None.
     refusal
         Why the last change of the settings was refused, or empty.
     failure
@@ -178,6 +187,7 @@ class Frame:
     state: RunState
     num_begun: int
     settings: LearningRateFinder
+    architecture: str | None
     refusal: str
     progress: Progress
     curve: Curve

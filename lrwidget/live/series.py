@@ -27,9 +27,8 @@ class Series:
     def __len__(self) -> int:
         return self._length
 
-    def follow(self, records: Sequence[StepRecord]) -> None:
-        """Take in what has been added to the records since the last call."""
-        new = records[self._length :]
+    def extend(self, new: Sequence[StepRecord]) -> None:
+        """Take in further records."""
         end = self._length + len(new)
         if end > self._table.shape[1]:
             larger = np.empty((_COLUMNS, max(end, 2 * self._table.shape[1])))

@@ -58,6 +58,7 @@ class Session:
         self._past: list[Measurement] = []
         self._num_runs = 0  # since they were cleared: numbers for names
         self._num_begun = 0
+        self._num_steps = settings.num_steps
         self._reader = LiveReader(clock)
         self._reading: Reading | None = None
         self._budget = DrawBudget()
@@ -156,10 +157,17 @@ class Session:
     def show_log(self, log: bool) -> None:
         """Put the losses on a logarithmic axis, or back on a linear one."""
         with self._lock:
-            self._curves.log = log
+            self._curves.show_log(log)
 
-    def begin(self, run: Run[Any]) -> None:
+    def begin(self, run: Run[Any], num_steps: int | None = None) -> None:
         """Follow this run, made with the settings of now; the curve before it joins the earlier ones.
+
+        Parameters
+        ----------
+        run
+            It need not have started.
+        num_steps
+            How many records it will give, if that is not the sweep's number of steps.
 
         Raises
         ------
@@ -173,6 +181,7 @@ class Session:
             self._num_runs += 1
             self._num_begun += 1
             self._run = run
+            self._num_steps = num_steps or self._settings.num_steps
             self._current = Measurement(self._num_runs, self._settings)
             self._reader, self._reading = LiveReader(self._clock), None
             self._budget = DrawBudget()
@@ -266,6 +275,7 @@ class Session:
                 state=progress.state,
                 num_begun=self._num_begun,
                 settings=self._settings,
+                architecture=self._architecture,
                 refusal=self._refusal,
                 progress=progress,
                 curve=self._curve(),
@@ -289,7 +299,7 @@ class Session:
             return
         ended = run.has_ended()  # asked first: what is recorded after it is seen next time
         current.follow(run.records)
-        self._progress = _progress_of(run, ended, current.settings.num_steps)
+        self._progress = _progress_of(run, ended, self._num_steps)
         if ended:
             current.finish(run.result)
             self._run = None

@@ -55,6 +55,11 @@ def step_text(progress: Progress) -> str:
     return newest if progress.stop_reason else f"{newest} · {duration(progress.elapsed_seconds)}"
 
 
+def rate_text(lr: float, is_exact: bool) -> str:
+    """A learning rate as it stands in a box: three digits, and all of them where the very number was chosen."""
+    return exact_number(lr) if is_exact else short_exponent(f"{lr:.2e}")
+
+
 def exact_number(value: float) -> str:
     """A learning rate with three digits, and with as many more as it takes to give the same number back."""
     for digits in range(2, 17):

@@ -1,30 +1,28 @@
-"""The figure: the curve, what is marked on it, and the marker that the user drags."""
+"""The figure: the curve, earlier ones, what is marked on them; zoom and pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
-from bqplot import Axis, Figure, LinearScale, Lines, LogScale, Mark, Scatter, Tooltip
+from bqplot import Axis, Figure, LinearScale, Lines, PanZoom, Scatter, Tooltip
 
 from lrwidget.axes import loss_ticks, lr_ticks, short_number, tick_labels
 from lrwidget.live.frames import Curve, Frame, Guide, Line
-from lrwidget.result import FloatArray
+from lrwidget.live.run import RunState
 from lrwidget.ui.marker import Marker
-from lrwidget.ui.parts import set_range, set_traits
-
-# Colours are variables of the style sheet, so that they follow the theme; the fallback is for saved pictures.
-RAW = "var(--lrw-raw, #8a96a3)"
-CURVE = "var(--lrw-curve, #0072b2)"
-MARK = "var(--lrw-mark, #d55e00)"
-BAND = "var(--lrw-band, #d55e00)"
-TYPICAL = "var(--lrw-typical, #009e73)"
-BAD = "var(--lrw-bad, #b34700)"
-NORM = "var(--lrw-norm, #cc79a7)"
+from lrwidget.ui.marks import BAD, CURVE, MARK, NONE, RAW, TYPICAL, as_dots, draw, ending_finite, past_colour, stacked
+from lrwidget.ui.norms import NormLine
+from lrwidget.ui.parts import Act, set_range, set_traits
+from lrwidget.ui.ticks import set_ticks
 
 _FAINT, _GRID = "var(--lrw-faint, #5b6670)", "var(--lrw-grid, #e9edf0)"
-_AXIS_COLOURS = {"label_color": _FAINT, "grid_color": _GRID, "tick_style": {"fill": _FAINT}}
+_AXIS_STYLE = {"label_color": _FAINT, "grid_color": _GRID, "tick_style": {"fill": _FAINT}}
 _EDGE = 0.03  # share of the height at the bottom where a tick's label would meet those of the other axis
-_NONE = np.array([])
-_MARGIN = {"top": 16, "bottom": 42, "left": 56, "right": 16}
+_ON_AXIS = 0.015  # height at which a small triangle stands on the axis
+_MARGIN = {"top": 18, "bottom": 42, "left": 56, "right": 16}
+_WIDE_MARGIN = _MARGIN | {"right": 60}  # room for the axis of the gradient norms
 
 
 class CurveView:
@@ -34,61 +32,34 @@ class CurveView:
     ----------
     marker
         The selected rate, which is drawn in it.
+    act
+        Carries out what the user asks for.
 
     Attributes
     ----------
-    loss_scales
-        The linear and the logarithmic one; only one of them is in use.
+    box
+        The figure.
+    zooming
+        What zooms while it is wanted; not in the figure otherwise.
     """
 
-    def __init__(self, marker: Marker) -> None:
-        self._curve: Curve | None = None
-        self._guide: Guide | None = None
+    def __init__(self, marker: Marker, act: Act) -> None:
+        self._act = act
+        self._frame: Frame | None = None
+        self._is_rendering = False
+        self._is_zoomed = False
+        self._view: object = None  # the ranges that the axes have ticks for
         self._x, self._unit = marker.lr_scale, marker.unit_scale
-        self._linear = LinearScale(min=0.0, max=1.0, allow_padding=False)
-        self._log = LogScale(min=0.1, max=1.0, allow_padding=False)
-        self.loss_scales = [self._linear, self._log]
-        self._norm_scale = LogScale(min=0.1, max=1.0, allow_padding=False)
-        self._x_axis = Axis(scale=self._x, label="learning rate", label_offset="30px", **_AXIS_COLOURS)
-        self._y_axis = Axis(scale=self._linear, side="left", label="loss", label_offset="42px", **_AXIS_COLOURS)
-        self._typical = self._band(TYPICAL, 0.10)
-        self._interval = self._band(BAND, 0.14)
-        self._points = self._lines(RAW, 4.0, 0.75)
-        self._norms = Lines(
-            x=_NONE,
-            y=_NONE,
-            scales={"x": self._x, "y": self._norm_scale},
-            colors=[NORM],
-            stroke_width=1.0,
-            visible=False,
-        )
-        self._line = self._lines(CURVE, 2.5, 1.0)
-        self._end = Scatter(
-            x=_NONE, y=_NONE, scales=self._scales(), colors=[BAD], marker="cross", default_size=70, rotation=[45.0]
-        )
-        self._ticks = Scatter(
-            x=_NONE,
-            y=_NONE,
-            scales={"x": self._x, "y": self._unit},
-            colors=[RAW],
-            marker="triangle-up",
-            default_size=36,
-            apply_clip=False,
-            display_names=False,
-            tooltip=Tooltip(fields=["name", "x"], labels=["rule", "LR"], formats=["", ".1e"]),
-        )
+        # Also where logarithms are shown: bqplot does not survive another scale under an axis.
+        self._y = LinearScale(min=0.0, max=1.0, allow_padding=False)
+        self._x_axis = Axis(scale=self._x, label="learning rate", label_offset="30px", **_AXIS_STYLE)
+        self._y_axis = Axis(scale=self._y, side="left", label="loss", label_offset="42px", **_AXIS_STYLE)
+        self._make_marks(marker)
+        self.norms = NormLine(self._x)
+        self.zooming = PanZoom(scales={"x": [self._x], "y": [self._y]})
         self.figure = Figure(
-            marks=[
-                self._typical,
-                self._interval,
-                self._points,
-                self._norms,
-                self._line,
-                self._end,
-                self._ticks,
-                *marker.marks,
-            ],
-            axes=[self._x_axis, self._y_axis],
+            marks=[*self._bands, *self._behind, self.norms.line, *self._front, self._hover, *marker.marks],
+            axes=[self._x_axis, self._y_axis, self.norms.axis],
             fig_margin=_MARGIN,
             padding_x=0.0,
             padding_y=0.0,
@@ -97,67 +68,152 @@ class CurveView:
             display_toolbar=False,
         )
         self.figure.add_class("lrw-figure")
-        self.figure.layout.height = "340px"
-        self.figure.layout.min_width = "0px"
+        set_traits(self.figure.layout, height="340px", min_width="0px")
         self.box = self.figure
+        for scale in (self._x, self._y):
+            scale.observe(self._on_scale_change, ["min", "max"])
+
+    def _make_marks(self, marker: Marker) -> None:
+        self._typical, self._interval = self._vertical_band(TYPICAL, 0.10), self._vertical_band(MARK, 0.13)
+        self._bands = [self._typical, self._interval]
+        self._spread = self._lines(
+            [CURVE, CURVE], 1.0, fill="between", fill_opacities=[0.16, 0.0], opacities=[0.0, 0.0]
+        )
+        self._past = self._lines([RAW], 1.6)
+        self._points = self._lines([RAW], 4.0, opacities=[0.75])
+        self._behind = [self._spread, self._past, self._points]
+        self._line = self._lines([CURVE], 2.5)
+        self._end = Scatter(
+            x=NONE, y=NONE, scales=self._scales(), colors=[BAD], marker="cross", default_size=80, rotation=[45.0]
+        )
+        self._ticks = Scatter(
+            x=NONE,
+            y=NONE,
+            scales={"x": self._x, "y": self._unit},
+            colors=[RAW],
+            marker="triangle-up",
+            default_size=36,
+            apply_clip=False,
+            display_names=False,
+            tooltip=Tooltip(fields=["name"], show_labels=False),
+        )
+        self._front = [self._line, self._end, self._ticks]
+        # The points once more, unseen: what is one element for the browser cannot say which point is pointed at.
+        self._hover = Scatter(
+            x=NONE,
+            y=NONE,
+            scales=self._scales(),
+            default_size=120,
+            opacities=[0.0],
+            display_names=False,
+            tooltip=Tooltip(fields=["name"], show_labels=False),
+        )
+        self._hover.on_element_click(lambda _, content: marker.choose_near(content["data"]["data"]["x"]))
+
+    # --- intents ---
+
+    def zoom(self, is_on: bool) -> None:
+        """Let the mouse zoom and pan; the marker cannot be dragged meanwhile."""
+        self.figure.interaction = self.zooming if is_on else None
+
+    def reset(self) -> None:
+        """Show the whole curve again."""
+        self._is_zoomed = False
+
+    def save_png(self) -> None:
+        """Have the browser save the figure as it is."""
+        self.figure.save_png("range_test.png", scale=2)
+
+    def save_svg(self) -> None:
+        """Have the browser save the figure as it is."""
+        self.figure.save_svg("range_test.svg")
+
+    # --- output ---
 
     def render(self, frame: Frame) -> None:
         """Show this frame's curve and what is marked on it."""
-        last, self._curve = self._curve, frame.curve
-        if frame.curve is not last:
-            self._render_axes(frame.curve, last)
-            self._render_lines(frame.curve, last)
-        guide, self._guide = self._guide, frame.guide
-        if frame.guide != guide:
-            self._render_guide(frame.guide)
+        last, self._frame = self._frame, frame
+        self._is_rendering = True  # what is written here comes back as a change, but is nobody's wish
+        try:
+            curve, was = frame.curve, last.curve if last else None
+            if was is None or curve.log != was.log:
+                self._is_zoomed = False
+            self._render_axes(curve)
+            if curve is not was:
+                self._render_losses(curve, was)
+            self._render_hover(frame, last)
+            self.norms.render(curve.norms, curve is not was)
+            set_traits(self.figure, fig_margin=_WIDE_MARGIN if self.norms.is_shown else _MARGIN)
+            if last is None or frame.guide != last.guide:
+                self._render_guide(frame.guide)
+        finally:
+            self._is_rendering = False
 
-    def _render_axes(self, curve: Curve, last: Curve | None) -> None:
-        if last is None or curve.lr_range != last.lr_range:
-            low, high = curve.lr_range
-            ticks = lr_ticks(low, high)
-            set_range(self._x, low, high)
-            self._x_axis.tick_labels = {_key(tick): short_number(tick) for tick in ticks}
-            self._x_axis.tick_values = np.array(ticks)
-        if last is None or curve.log != last.log:
-            for mark in (self._points, self._line, self._end):
-                mark.scales = self._scales(curve.log)
-            self._y_axis.scale = self._scale(curve.log)
-        if last is None or (curve.loss_range, curve.log) != (last.loss_range, last.log):
-            low, high = curve.loss_range
-            ticks = lr_ticks(low, high) if curve.log else loss_ticks(low, high)
-            if not curve.log:
-                ticks = [tick for tick in ticks if tick - low > _EDGE * (high - low)]
-            labels = map(short_number, ticks) if curve.log else tick_labels(ticks)
-            set_range(self._scale(curve.log), low, high)
-            self._y_axis.tick_labels = {_key(tick): label for tick, label in zip(ticks, labels, strict=True)}
-            self._y_axis.tick_values = np.array(ticks)
+    def _render_axes(self, curve: Curve) -> None:
+        if not self._is_zoomed:
+            set_range(self._x, *curve.lr_range)
+            set_range(self._y, *curve.loss_range)
+        view = self._x.min, self._x.max, self._y.min, self._y.max, curve.log
+        if view == self._view:
+            return
+        self._view = view
+        lrs = lr_ticks(self._x.min, self._x.max)
+        set_ticks(self._x_axis, lrs, [short_number(lr) for lr in lrs])
+        set_ticks(self._y_axis, *_loss_ticks(self._y.min, self._y.max, curve.log))
 
-    def _render_lines(self, curve: Curve, last: Curve | None) -> None:
-        _draw(self._points, *_as_dots(curve.points))
-        _draw(self._line, *_ending_finite(curve.line))
-        if curve.end != (last.end if last else None):
-            _draw(self._end, *([np.array([v]) for v in curve.end] if curve.end else (_NONE, _NONE)))
+    def _render_losses(self, curve: Curve, was: Curve | None) -> None:
+        draw(self._points, *as_dots(curve.points))
+        draw(self._line, *ending_finite(curve.line))
+        if was is None or curve.end != was.end:
+            draw(self._end, *([np.array([v]) for v in curve.end] if curve.end else (NONE, NONE)))
+        others = [*curve.tests, *(past.line for past in curve.past)]
+        if others or len(self._past.x):
+            colours = [RAW] * len(curve.tests) + [past_colour(past.number) for past in curve.past]
+            set_traits(self._past, colors=colours or [RAW])
+            draw(self._past, *stacked(others))
+        if curve.band is not None or len(self._spread.x):
+            low, high = curve.band or (Line(NONE, NONE), Line(NONE, NONE))
+            draw(self._spread, low.lrs, np.array([low.values, high.values]))
+
+    def _render_hover(self, frame: Frame, last: Frame | None) -> None:
+        """The points that can be asked: not while new ones come ten times a second."""
+        is_busy = frame.state is RunState.RUNNING
+        if last is not None and frame.curve is last.curve and is_busy == (last.state is RunState.RUNNING):
+            return
+        if is_busy:
+            if len(self._hover.x):
+                draw(self._hover, NONE, NONE)
+            return
+        points = frame.curve.points
+        finite = np.isfinite(points.values)
+        with self._hover.hold_sync():
+            self._hover.names = np.array(_descriptions(frame.curve), dtype=str)[finite] if finite.any() else None
+            self._hover.x, self._hover.y = points.lrs[finite], points.values[finite]
 
     def _render_guide(self, guide: Guide) -> None:
         _render_band(self._interval, guide.low, guide.high)
         low, high = guide.typical or (None, None)
         _render_band(self._typical, low, high)
         ticks = guide.ticks
-        with self._ticks.hold_sync():
-            self._ticks.names = np.array([tick.rule for tick in ticks]) if ticks else None
-            self._ticks.x = np.array([tick.lr for tick in ticks])
-            self._ticks.y = np.zeros(len(ticks))
+        if [tick.lr for tick in ticks] != self._ticks.x.tolist():
+            with self._ticks.hold_sync():
+                self._ticks.names = (
+                    np.array([f"{tick.rule}: {short_number(tick.lr)}" for tick in ticks]) if ticks else None
+                )
+                self._ticks.x, self._ticks.y = np.array([tick.lr for tick in ticks]), np.full(len(ticks), _ON_AXIS)
 
-    def _scale(self, log: bool = False) -> LinearScale | LogScale:
-        return self._log if log else self._linear
+    def _on_scale_change(self, change: Any) -> None:
+        if not self._is_rendering:
+            self._is_zoomed = True
+            self._act(lambda: None)  # other ticks
 
-    def _scales(self, log: bool = False) -> dict[str, object]:
-        return {"x": self._x, "y": self._scale(log)}
+    def _scales(self) -> dict[str, object]:
+        return {"x": self._x, "y": self._y}
 
-    def _lines(self, colour: str, width: float, opacity: float) -> Lines:
-        return Lines(x=_NONE, y=_NONE, scales=self._scales(), colors=[colour], stroke_width=width, opacities=[opacity])
+    def _lines(self, colours: Sequence[str], width: float, **style: Any) -> Lines:
+        return Lines(x=NONE, y=NONE, scales=self._scales(), colors=list(colours), stroke_width=width, **style)
 
-    def _band(self, colour: str, opacity: float) -> Lines:
+    def _vertical_band(self, colour: str, opacity: float) -> Lines:
         return Lines(
             x=np.array([1e-7, 1e-6]),
             y=np.array([[0.0, 0.0], [1.0, 1.0]]),
@@ -171,40 +227,28 @@ class CurveView:
         )
 
 
+def _loss_ticks(low: float, high: float, log: bool) -> tuple[list[float], list[str]]:
+    """Where the ticks of the losses stand, and what is written at them."""
+    if log and high - low < 1:  # less than a decade: evenly spaced losses say more
+        losses = loss_ticks(10.0**low, 10.0**high)
+        return np.log10(losses).tolist(), tick_labels(losses)
+    if log:
+        losses = lr_ticks(10.0**low, 10.0**high, most=6)
+        return np.log10(losses).tolist(), [short_number(loss) for loss in losses]
+    ticks = [tick for tick in loss_ticks(low, high) if tick - low > _EDGE * (high - low)]
+    return ticks, tick_labels(ticks)
+
+
+def _descriptions(curve: Curve) -> list[str]:
+    """What is said of each point that the mouse is on."""
+    rows = zip(curve.steps.tolist(), curve.points.lrs.tolist(), curve.losses.tolist(), strict=True)
+    return [f"step {step} · LR {short_number(lr)} · loss {loss:.4g}" for step, lr, loss in rows]
+
+
 def _render_band(band: Lines, low: float | None, high: float | None) -> None:
     if low is None or high is None:
         set_traits(band, visible=False)
         return
-    band.x = np.array([low, high])
+    if band.x.tolist() != [low, high]:
+        band.x = np.array([low, high])
     set_traits(band, visible=True)
-
-
-def _draw(mark: Mark, x: FloatArray, y: FloatArray) -> None:
-    """Both coordinates in one message; the arrays must be the mark's own, they are sent later."""
-    with mark.hold_sync():
-        mark.x, mark.y = x, y
-
-
-def _as_dots(line: Line) -> tuple[FloatArray, FloatArray]:
-    """Points as a line of lone points: with round caps each is a dot, and all are one element for the browser.
-
-    The gaps come first: the last value must be finite, for it is where bqplot puts its (hidden) label.
-    """
-    finite = np.isfinite(line.values)
-    x, y = np.repeat(line.lrs[finite], 2), np.repeat(line.values[finite], 2)
-    y[::2] = np.nan
-    return x, y
-
-
-def _ending_finite(line: Line) -> tuple[FloatArray, FloatArray]:
-    """The line up to its last finite value; gaps within it stay gaps."""
-    finite = np.flatnonzero(np.isfinite(line.values))
-    end = int(finite[-1]) + 1 if len(finite) else 0
-    return line.lrs[:end], line.values[:end]
-
-
-def _key(value: float) -> str:
-    """A number as JavaScript writes it."""
-    if 1e-6 <= abs(value) < 1e21 or value == 0:
-        return np.format_float_positional(value, trim="-")
-    return np.format_float_scientific(value, trim="-", exp_digits=1)

@@ -9,10 +9,9 @@ import numpy as np
 from bqplot import Label, LinearScale, LogScale, Scatter
 from ipywidgets import Box, FloatLogSlider, Text
 
-from lrwidget.axes import short_number
 from lrwidget.live.frames import Frame, Guide
 from lrwidget.live.session import Session
-from lrwidget.live.words import exact_number
+from lrwidget.live.words import rate_text
 from lrwidget.ui.parts import Act, button, set_range, set_traits
 
 COLOUR = "var(--lrw-mark, #d55e00)"
@@ -46,7 +45,7 @@ class Marker:
     def __init__(self, session: Session, act: Act) -> None:
         self._session = session
         self._act = act
-        self._is_dragged = False
+        self._dragged: Scatter | None = None
         self._lr_range = (1e-7, 10.0)
         self._is_rendering = False
         self.lr_scale = LogScale(min=1e-7, max=10.0, allow_padding=False)
@@ -126,17 +125,16 @@ class Marker:
         if lr is None:
             set_traits(self.text, value="")
         elif _number_or_none(self.text.value) != lr:
-            set_traits(self.text, value=exact_number(lr) if guide.is_choice else short_number(lr))
+            set_traits(self.text, value=rate_text(lr, guide.is_choice))
 
     def _render_marks(self, lr: float | None) -> None:
         if lr is not None:
             if abs(math.log10(self.slider.value / lr)) > self.slider.step / 2:
                 self.slider.value = lr
             self._render_number(lr)
-            if not self._is_dragged:
-                for mark in (self._line, self._grip):
-                    if mark.x[0] != lr:
-                        mark.x = np.array([lr])
+            for mark in (self._line, self._grip):
+                if mark is not self._dragged and mark.x[0] != lr:
+                    mark.x = np.array([lr])
         for mark in (self._line, self._grip, self._number):
             set_traits(mark, visible=lr is not None)
 
@@ -146,36 +144,36 @@ class Marker:
         with self._number.hold_sync():
             set_traits(
                 self._number,
-                text=[short_number(lr)],
+                text=[rate_text(lr, is_exact=False)],
                 align="end" if is_right else "start",
                 x_offset=-9 if is_right else 9,
             )
             if self._number.x[0] != lr:
                 self._number.x = np.array([lr])
 
-    def _choose_near(self, lr: float) -> None:
+    def choose_near(self, lr: float) -> None:
         """Take a rate that was pointed at: within the figure, with three digits."""
         low, high = self._lr_range
         rounded = float(f"{min(max(lr, low), high):.{_DIGITS - 1}e}")
         self._act(lambda: self._session.choose(rounded))
 
     def _on_marker_drag_start(self, mark: Scatter, content: dict[str, Any]) -> None:
-        self._is_dragged = True
+        self._dragged = mark
 
     def _on_marker_drag(self, mark: Scatter, content: dict[str, Any]) -> None:
-        self._choose_near(content["point"]["x"])
+        self.choose_near(content["point"]["x"])
 
     def _on_marker_drag_end(self, mark: Scatter, content: dict[str, Any]) -> None:
-        self._is_dragged = False
-        self._choose_near(content["point"]["x"])
+        self._dragged = None
+        self.choose_near(content["point"]["x"])
 
     def _on_target_change(self, change: dict[str, Any]) -> None:
         if not self._is_rendering and len(change["new"]) > 1:
-            self._choose_near(float(change["new"][-1]))
+            self.choose_near(float(change["new"][-1]))
 
     def _on_slider_change(self, change: dict[str, Any]) -> None:
         if not self._is_rendering:
-            self._choose_near(change["new"])
+            self.choose_near(change["new"])
 
     def _on_text_change(self, change: dict[str, Any]) -> None:
         if not self._is_rendering:

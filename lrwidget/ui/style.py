@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipywidgets import HTML
 
 from lrwidget.ui import icons
+from lrwidget.ui.marks import PAST
 
 CSS = """
 .lrwidget {
@@ -55,6 +56,8 @@ CSS = """
 }
 .lrwidget * { box-sizing: border-box; }
 .lrwidget .lrw-style { display: none; }
+.lrwidget .lrw-row { display: flex; flex-flow: row wrap; align-items: center; gap: 4px 6px;
+  overflow: visible; min-width: 0; }
 .lrwidget .widget-html-content, .lrwidget .jupyter-widget-html-content { line-height: 1.45; font-size: 13px; }
 .lrwidget .lrw-faint { color: var(--lrw-faint); }
 
@@ -92,21 +95,64 @@ CSS = """
 .lrwidget .lrw-tabs { margin: 0; }
 .lrwidget .lrw-tabs > .widget-tab-contents { padding: 4px 0 0; border-width: 1px 0; }
 .lrwidget .lrw-tabs .widget-tab-contents > * { margin: 0; overflow: visible; }
+.lrw-view-bar { display: flex; flex-flow: row wrap; justify-content: space-between; gap: 4px 16px;
+  padding: 4px var(--lrw-gap) 0; overflow: visible; }
+.lrw-view-bar .widget-dropdown { width: auto; margin: 0 8px 0 0; }
+.lrw-view-bar .widget-dropdown .widget-label { width: auto; margin-right: 6px; color: var(--lrw-faint); }
+.lrw-view-bar .widget-dropdown select { width: auto; }
+.lrwidget .lrw-view-bar button, .lrwidget .lrw-run-row button { width: auto; height: 24px; line-height: 22px; margin: 0;
+  padding: 0 8px; border-radius: 4px; font-size: 12px; box-shadow: none; }
+.lrwidget .lrw-toggle { background: transparent; border: 1px solid var(--lrw-edge); color: var(--lrw-faint); }
+.lrwidget .lrw-toggle.mod-active { background: var(--lrw-soft); color: var(--lrw-text);
+  border-color: var(--lrw-faint); }
+.lrw-legend { padding: 0 16px 8px 56px; overflow: visible; gap: 2px; }
+.lrw-run-row { display: flex; flex-flow: row wrap; align-items: center; gap: 2px 8px; overflow: visible; }
+.lrw-run-row > * { margin: 0; }
+.lrw-swatch i { display: block; width: 16px; height: 4px; border-radius: 2px; }
+.lrw-run-row .lrw-run-name { width: 130px; }
+.lrw-run-row .lrw-run-name input { border-color: transparent; background: transparent; padding: 0 4px; }
+.lrw-run-row .lrw-run-name input:hover, .lrw-run-row .lrw-run-name input:focus { border-color: var(--lrw-edge); }
+.lrw-run-row .lrw-run-summary { flex: 1 1 180px; min-width: 0; color: var(--lrw-faint); }
+.lrw-run-row .lrw-run-summary .widget-html-content { font-size: 12px; }
 .lrw-curve { overflow: visible; padding: 0; gap: 0; }
 .lrw-figure { width: 100%; margin: 0; }
-.lrw-figure path.line { stroke-linecap: round; stroke-linejoin: round; pointer-events: none; }
-.lrw-figure path.area { pointer-events: none; }
+.lrw-figure path.line, .lrw-figure path.area { pointer-events: none; }
 .lrw-figure .object_grp { cursor: default; }
-.lrw-figure .element[style*="--lrw-mark-line"] { transform: scale(0.1, 6); vector-effect: non-scaling-stroke;
-  cursor: ew-resize; }
-.lrw-figure .element[style*="--lrw-mark,"] { cursor: ew-resize; }
+.lrw-figure .element[style*="--lrw-mark-line"], .lrw-figure .element[style*="--lrw-mark,"] { cursor: ew-resize; }
 .lrw-figure .svg-background .domain { stroke: var(--lrw-grid); }
+/* By their colours' names, not by classes of ours: these rules go into saved pictures, where nothing is around them. */
+.bqplot > svg path[style*="--lrw-raw"] { stroke-linecap: round; }
+.bqplot > svg path[style*="--lrw-curve"] { stroke-linecap: round; stroke-linejoin: round; }
+.bqplot > svg .element[style*="--lrw-mark-line"] { transform: scale(0.1, 6); vector-effect: non-scaling-stroke; }
+
 .lrw-marker-slider { padding: 0 16px 6px 56px; overflow: visible; }
 .lrw-marker-slider > .widget-slider { width: 100%; margin: 0; height: 20px; }
 .lrw-marker { display: flex; flex-flow: row wrap; align-items: center; gap: 4px 8px; overflow: visible; }
 .lrw-marker .lrw-selected { width: 200px; margin: 0; }
 .lrw-marker .lrw-selected input { font-variant-numeric: tabular-nums; font-weight: 600; }
 .lrw-marker .lrw-selected .widget-label { width: auto; margin-right: 8px; }
+
+.lrw-data { padding: 8px var(--lrw-gap); gap: 8px; overflow: visible; }
+.lrwidget .lrw-data > .lrw-row { gap: 4px 16px; align-items: flex-start; }
+.lrw-link { line-height: 28px; }
+.lrw-variable { overflow: visible; gap: 2px; }
+.lrw-variable .widget-text { width: 220px; margin: 0; }
+.lrw-variable .widget-text .widget-label { width: auto; margin-right: 8px; color: var(--lrw-faint); }
+.lrwidget .lrw-data button { width: auto; margin: 0; padding: 0 12px; border-radius: 4px; height: 28px;
+  line-height: 26px; }
+.lrw-data .lrw-row > * { margin: 0; }
+.lrw-code code { user-select: all; padding: 5px 10px; border-radius: 4px; background: var(--lrw-soft);
+  color: var(--lrw-text); font-family: var(--jp-code-font-family, monospace); font-size: 12px; }
+.lrwidget .lrw-download { color: var(--jp-content-link-color, #0072b2); text-decoration: underline; }
+.lrw-table { width: 100%; min-width: 0; margin: 0; }
+.lrw-table > .widget-html-content { min-width: 0; width: 100%; }
+.lrw-scroll { max-height: 340px; overflow: auto; border: 1px solid var(--lrw-edge); border-radius: 4px; }
+.lrw-scroll:focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2); }
+.lrw-scroll table { border-collapse: collapse; width: 100%; font-size: 12px; font-variant-numeric: tabular-nums; }
+.lrw-scroll th { position: sticky; top: 0; background: var(--lrw-soft); font-weight: 600; }
+.lrw-scroll th, .lrw-scroll td { text-align: right; padding: 2px 12px; white-space: nowrap; }
+.lrw-scroll th:first-child, .lrw-scroll td:first-child { text-align: left; }
+.lrw-scroll tbody tr:nth-child(even) { background: color-mix(in srgb, var(--lrw-soft) 50%, transparent); }
 
 .lrw-footer { padding: 8px var(--lrw-gap) var(--lrw-gap); gap: 8px; overflow: visible; }
 .lrw-verdict { display: flex; gap: 10px; padding: 8px 12px; border-radius: 4px; background: var(--lrw-soft);
@@ -127,4 +173,12 @@ CSS = """
 
 def style_sheet() -> HTML:
     """The style sheet as a widget that is part of the tree, so that it goes wherever the widget is shown."""
-    return HTML(f"<style>{CSS}{icons.css()}</style>").add_class("lrw-style")
+    return HTML(f"<style>{CSS}{_past_colours()}{icons.css()}</style>").add_class("lrw-style")
+
+
+def _past_colours() -> str:
+    light, dark = (
+        " ".join(f"--lrw-past-{place}: {colour};" for place, colour in enumerate(PAST[theme]))
+        for theme in ("light", "dark")
+    )
+    return f'.lrwidget {{ {light} }}\n[data-jp-theme-light="false"] .lrwidget {{ {dark} }}\n'

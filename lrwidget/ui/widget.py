@@ -20,12 +20,15 @@ from lrwidget.result import RangeTestResult
 from lrwidget.steps import TrainStep
 from lrwidget.ui.controls import Controls
 from lrwidget.ui.curve import CurveView
+from lrwidget.ui.data_tab import DataTab
 from lrwidget.ui.front_end import is_live
+from lrwidget.ui.legend import Legend
 from lrwidget.ui.marker import Marker
 from lrwidget.ui.parts import Part, guard_messages, tree
 from lrwidget.ui.pump import Pump
 from lrwidget.ui.style import style_sheet
 from lrwidget.ui.verdict import VerdictView
+from lrwidget.ui.view_bar import ViewBar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -227,7 +230,7 @@ class LRFinderWidget(VBox):
             if not run.is_mine():
                 run.has_ended(None)
         self._pump.close()
-        for widget in [*tree(self._curve.loss_scales), *tree(self)]:
+        for widget in [*tree(self._curve.zooming), *tree(self)]:
             if widget is not self:
                 widget.close()
         super().close()
@@ -271,11 +274,19 @@ class LRFinderWidget(VBox):
             clear=self.clear,
         )
         self._marker = Marker(session, act)
-        self._curve = CurveView(self._marker)
+        self._curve = CurveView(self._marker, act)
+        self._view_bar = ViewBar(session, act, self._curve)
+        self._legend = Legend(session, act)
         self._verdict = VerdictView(session, act)
-        self._parts: list[Part] = [self._controls, self._curve, self._marker, self._verdict]
-        range_tab = VBox([self._curve.box, self._marker.slider_box])
-        self._tabs = Tab([range_tab], titles=["Range test"]).add_class("lrw-tabs")
+        self._data = DataTab(session, act, getattr(self._train_step, "set_lr", None))
+        self._parts: list[Part] = [
+            *(self._controls, self._view_bar, self._curve, self._marker, self._legend, self._verdict),
+            self._data,
+        ]
+        range_tab = VBox([self._view_bar.box, self._curve.box, self._marker.slider_box, self._legend.box])
+        tabs = {"Range test": range_tab, "Data": self._data.box}
+        self._tabs = Tab(list(tabs.values()), titles=list(tabs), selected_index=0).add_class("lrw-tabs")
+        self._tabs.observe(lambda change: act(self._on_tab_selected), "selected_index")
         self._footer = VBox([self._marker.box, self._verdict.box]).add_class("lrw-footer")
 
     def _subject(self) -> object:
@@ -350,6 +361,9 @@ class LRFinderWidget(VBox):
             self._pump.request()
         finally:
             self._published = None
+
+    def _on_tab_selected(self) -> None:
+        self._data.is_open = self._tabs.titles[self._tabs.selected_index or 0] == "Data"
 
     def _on_run_click(self) -> None:
         if not self._session.is_busy:  # the second of two quick clicks

@@ -1,0 +1,97 @@
+"""The legend: one row for each run, once there are several."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from ipywidgets import HTML, Box, Text, ToggleButton, VBox
+
+from lrwidget.live.frames import Frame, RunEntry
+from lrwidget.live.session import Session
+from lrwidget.ui import markup
+from lrwidget.ui.marks import CURVE, past_colour
+from lrwidget.ui.parts import Act, button, set_traits
+
+
+class Legend:
+    """Names, colours and settings of the runs.
+
+    Parameters
+    ----------
+    session
+        Takes new names and what shall be shown.
+    act
+        Carries out what the user asks for.
+    """
+
+    def __init__(self, session: Session, act: Act) -> None:
+        self._session = session
+        self._act = act
+        self._rows: dict[int, _Row] = {}
+        self.box = VBox([]).add_class("lrw-legend")
+
+    def render(self, frame: Frame) -> None:
+        """Show this frame's runs, if they are more than one."""
+        entries = frame.runs if len(frame.runs) > 1 else ()
+        for entry in entries:
+            if entry.number not in self._rows:
+                self._rows[entry.number] = _Row(entry.number, self._session, self._act)
+            self._rows[entry.number].render(entry)
+        shown = [self._rows[entry.number].box for entry in entries]
+        set_traits(self.box, children=tuple(shown))
+        gone = set(self._rows) - {entry.number for entry in entries}
+        for number in gone:
+            self._rows.pop(number).close()
+
+
+class _Row:
+    """One run."""
+
+    def __init__(self, number: int, session: Session, act: Act) -> None:
+        self._is_rendering = False
+        self._swatch = HTML().add_class("lrw-swatch")
+        self.name = Text(continuous_update=False, tooltip="The name of this run")
+        self.name.add_class("lrw-run-name")
+        self._summary = HTML().add_class("lrw-run-summary")
+        self.show = ToggleButton(value=True, description="show", tooltip="Show or hide this curve")
+        self.show.add_class("lrw-toggle")
+        self.restore = button(
+            "settings",
+            "Take the settings of this run for the next one",
+            "back",
+            act,
+            partial(session.restore_settings, number),
+        )
+        self.delete = button("delete", "Forget this run", "dismiss", act, partial(session.delete_run, number))
+
+        def listen(source: Any, intent: Any) -> None:
+            def on_source_value(change: Any) -> None:
+                if not self._is_rendering:
+                    act(lambda: intent(number, change["new"]))
+
+            source.observe(on_source_value, "value")
+
+        listen(self.name, session.rename_run)
+        listen(self.show, session.show_run)
+        parts = [self._swatch, self.name, self._summary, self.show, self.restore, self.delete]
+        self.box = Box(parts).add_class("lrw-run-row")
+
+    def render(self, entry: RunEntry) -> None:
+        """Show this entry."""
+        self._is_rendering = True  # what is written here comes back as a change, but is nobody's wish
+        try:
+            colour = CURVE if entry.is_current else past_colour(entry.number)
+            set_traits(self._swatch, value=f'<i style="background: {colour}"></i>')
+            set_traits(self.name, value=entry.name)
+            set_traits(self._summary, value=markup.text(entry.summary))
+            set_traits(self.show, value=entry.is_shown, disabled=entry.is_current)
+            set_traits(self.delete, disabled=entry.is_current)
+        finally:
+            self._is_rendering = False
+
+    def close(self) -> None:
+        """Close the row's widgets, for which nobody else will ask."""
+        for widget in (*self.box.children, self.box):
+            widget.layout.close()
+            widget.close()

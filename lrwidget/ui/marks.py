@@ -1,0 +1,63 @@
+"""Marks of bqplot: their colours, and arrays in the form in which they draw them well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from bqplot import Mark
+
+from lrwidget.live.frames import Line
+from lrwidget.result import FloatArray
+
+# Colours are variables of the style sheet, so that they follow the theme; the fallback is for saved pictures.
+RAW = "var(--lrw-raw, #8a96a3)"
+CURVE = "var(--lrw-curve, #0072b2)"
+MARK = "var(--lrw-band, #d55e00)"
+TYPICAL = "var(--lrw-typical, #009e73)"
+BAD = "var(--lrw-bad, #b34700)"
+NORM = "var(--lrw-norm, #a8538a)"
+# Okabe and Ito's palette without the blue of the curve and the vermilion of the marker.
+PAST = {"light": ("#009e73", "#cc79a7", "#b59b00", "#56a3c9"), "dark": ("#2ec49b", "#e3a1c8", "#e0cf4c", "#9ad3f5")}
+
+NONE = np.array([])
+
+
+def past_colour(number: int) -> str:
+    """The colour of an earlier run."""
+    place = number % len(PAST["light"])
+    return f"var(--lrw-past-{place}, {PAST['light'][place]})"
+
+
+def draw(mark: Mark, x: FloatArray, y: FloatArray) -> None:
+    """Both coordinates in one message; the arrays must be the mark's own, they are sent later."""
+    with mark.hold_sync():
+        mark.x, mark.y = x, y
+
+
+def as_dots(line: Line) -> tuple[FloatArray, FloatArray]:
+    """Points as a line of lone points: with round caps each is a dot, and all are one element for the browser.
+
+    The gaps come first: the last value must be finite, for it is where bqplot puts its (hidden) label.
+    """
+    finite = np.isfinite(line.values)
+    x, y = np.repeat(line.lrs[finite], 2), np.repeat(line.values[finite], 2)
+    y[::2] = np.nan
+    return x, y
+
+
+def ending_finite(line: Line) -> tuple[FloatArray, FloatArray]:
+    """The line up to its last finite value; gaps within it stay gaps."""
+    finite = np.flatnonzero(np.isfinite(line.values))
+    end = int(finite[-1]) + 1 if len(finite) else 0
+    return line.lrs[:end], line.values[:end]
+
+
+def stacked(lines: Sequence[Line]) -> tuple[FloatArray, FloatArray]:
+    """Several lines for one mark, two arrays of shape (lines, points): the shorter ones stay at their last point."""
+    ended = [pair for pair in map(ending_finite, lines) if len(pair[0])]
+    if not ended:
+        return NONE, NONE
+    longest = max(len(lrs) for lrs, _ in ended)
+    x, y = (np.array([np.pad(pair[i], (0, longest - len(pair[i])), mode="edge") for pair in ended]) for i in (0, 1))
+    return x, y
