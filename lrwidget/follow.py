@@ -13,6 +13,7 @@ from enum import StrEnum
 from os import PathLike
 from pathlib import Path
 
+from lrwidget.finder import LearningRateFinder
 from lrwidget.log import LogParser, feed_rest, is_written
 from lrwidget.result import RangeTestResult, StepRecord, StopReason
 
@@ -59,6 +60,8 @@ def follow(
 class FollowedRangeTest(Iterator[StepRecord]):
     """A range test that runs elsewhere. Made by `follow`; any thread may read it and stop it while one iterates."""
 
+    can_stop_elsewhere = True
+
     def __init__(self, path: str | PathLike[str], *, silence_seconds: float, poll_seconds: float) -> None:
         for name, value in {"silence_seconds": silence_seconds, "poll_seconds": poll_seconds}.items():
             if not value > 0:
@@ -85,6 +88,14 @@ class FollowedRangeTest(Iterator[StepRecord]):
     def result(self) -> RangeTestResult:
         """What has been read so far. A run that goes on counts as stopped here."""
         return self.recording.result()
+
+    @property
+    def settings(self) -> LearningRateFinder | None:
+        """The settings of the run, once its header has come; None also where it has none that make a finder."""
+        try:
+            return LearningRateFinder(**self.recording.settings) if self.recording.settings else None
+        except (TypeError, ValueError):
+            return None
 
     @property
     def silent_seconds(self) -> float:

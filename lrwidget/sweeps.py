@@ -113,6 +113,8 @@ class Sweep(Iterator[SweepRun]):
     `result` may be used from any. Leaving it as a context manager stops what still runs.
     """
 
+    can_stop_elsewhere = True
+
     def __init__(
         self,
         make_train_step: Callable[..., TrainStep],

@@ -14,6 +14,7 @@ from enum import StrEnum
 from time import perf_counter
 from typing import Any, Generic, Protocol, TypeVar
 
+from lrwidget.finder import LearningRateFinder
 from lrwidget.live.context import CallerContext
 from lrwidget.live.failure import Failure, release_frames
 from lrwidget.live.sole import sole_run
@@ -29,6 +30,10 @@ class Job(Protocol[Record_co]):
 
     ``stop`` ends it at once for a reason and restores what it changed; it may be called before the first step and
     after the last one. ``result`` can be read at any time.
+
+    A job that waits for others (a log that another process writes) may have three things more: ``can_stop_elsewhere``,
+    true if any thread may call ``stop``, which wakes it; ``status``, in words; and ``settings``, the finder of what it
+    watches, once that is known.
     """
 
     def __iter__(self) -> Iterator[Record_co]: ...
@@ -98,6 +103,8 @@ class Run(Generic[Record]):
         self._driver: threading.Thread | None = None
         self._error: BaseException | None = None
         self._ended = threading.Event()
+        self._status = ""
+        self._settings: LearningRateFinder | None = None
         self._watch = Stopwatch(clock)
 
     @property
@@ -181,6 +188,18 @@ class Run(Generic[Record]):
                 self._wanted = reason
                 self._attention = True
                 self._changed.notify_all()
+                if self._job is not None and getattr(self._job, "can_stop_elsewhere", False):
+                    self._job.stop(reason)
+
+    @property
+    def status(self) -> str:
+        """What the job has to say besides its records; empty where it has nothing."""
+        return self._status if self._job is None else str(getattr(self._job, "status", ""))
+
+    @property
+    def settings(self) -> LearningRateFinder | None:
+        """The settings of what the job watches, if it does, once they are known."""
+        return self._settings if self._job is None else getattr(self._job, "settings", None)
 
     def wait(self, timeout: float | None = None) -> Any:
         """Wait for the end and return the result. Ctrl-C stops the run, waits for its end and carries on.
@@ -286,6 +305,7 @@ class Run(Generic[Record]):
         with self._changed:
             self._watch.stop()
             self.result, self.stop_reason = job.result, reason
+            self._status, self._settings = self.status, self.settings
             self._state = _STATES.get(reason, RunState.DONE)
             self._job = self._subject = None
             self._ended.set()

@@ -58,6 +58,7 @@ class Session:
         self._past: list[Measurement] = []
         self._num_runs = 0  # since they were cleared: numbers for names
         self._num_begun = 0
+        self._status = ""
         self._num_steps = settings.num_steps
         self._reader = LiveReader(clock)
         self._reading: Reading | None = None
@@ -199,7 +200,7 @@ class Session:
         with self._lock:
             self._check_idle()
             self._current, self._past, self._num_runs = None, [], 0
-            self._reading, self._choice, self._failure = None, None, None
+            self._reading, self._choice, self._failure, self._status = None, None, None, ""
             self._progress = Progress(RunState.IDLE, 0, self._settings.num_steps, None, None, 0.0, None, None)
 
     def rename_run(self, number: int, name: str) -> None:
@@ -271,6 +272,7 @@ class Session:
             guide = self._guide()
             progress = self._progress
             remark = typical_remark(guide.selected_lr, guide.typical, self._architecture or "")
+            remark = " ".join(text for text in (self._status, remark) if text)
             return Frame(
                 state=progress.state,
                 num_begun=self._num_begun,
@@ -298,6 +300,7 @@ class Session:
         if run is None or current is None:
             return
         ended = run.has_ended()  # asked first: what is recorded after it is seen next time
+        self._adopt(run)
         current.follow(run.records)
         self._progress = _progress_of(run, ended, self._num_steps)
         if ended:
@@ -305,6 +308,14 @@ class Session:
             self._run = None
             self._failure = run.failure
             self._read()
+
+    def _adopt(self, run: Run[Any]) -> None:
+        """Where the run only watches another one: take over that one's settings, and what is said of it."""
+        self._status = run.status
+        if self._current is not None and run.settings not in (None, self._current.settings):
+            assert run.settings is not None
+            self._settings = self._current.settings = run.settings
+            self._num_steps = run.settings.num_steps
 
     def _read(self) -> None:
         """Read the curve anew, with all there is."""

@@ -90,8 +90,8 @@ class SweepWidget(VBox):
 
     def stop(self) -> None:
         """End the range tests under way after their steps and begin no other; returns at once."""
-        if self._drive is not None and self._sweep is not None:
-            self._sweep.stop()
+        if self._drive is not None:
+            self._drive.stop()
             self._pump.request()
 
     def wait(self, timeout: float | None = None) -> SweepResult:
@@ -110,9 +110,6 @@ class SweepWidget(VBox):
         if self._drive is not None:
             try:
                 self._drive.wait(timeout)
-            except KeyboardInterrupt:
-                self.stop()
-                raise
             finally:
                 self._pump.flush()
         return self.result

@@ -5,33 +5,36 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Iterable
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from ipywidgets import Tab, VBox
+from ipywidgets import VBox
 from traitlets import Float, Instance, Int, Unicode, validate
 
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live.context import CallerContext
 from lrwidget.live.frames import Frame
 from lrwidget.live.run import Job, Run, RunState
+from lrwidget.live.schedule_model import ScheduleModel
 from lrwidget.live.session import Session, check_choice
 from lrwidget.live.sole import stop_run_of
 from lrwidget.result import RangeTestResult
 from lrwidget.steps import TrainStep
 from lrwidget.ui.controls import Controls
-from lrwidget.ui.curve import CurveView
 from lrwidget.ui.data_tab import DataTab
 from lrwidget.ui.front_end import is_live
-from lrwidget.ui.legend import Legend
 from lrwidget.ui.marker import Marker
 from lrwidget.ui.parts import Part, guard_messages, tree
 from lrwidget.ui.pump import Pump
+from lrwidget.ui.range_test_tab import RangeTestTab
 from lrwidget.ui.style import style_sheet
+from lrwidget.ui.tabs import SchedulePart, Tabs
 from lrwidget.ui.verdict import VerdictView
-from lrwidget.ui.view_bar import ViewBar
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from lrwidget.schedules import Schedule
 
 _SETTINGS = ("min_lr", "max_lr", "num_steps", "smooth_factor")
 
@@ -98,6 +101,7 @@ class LRFinderWidget(VBox):
         self._make_job = make_job or self._make_range_test
         self._session = Session(finder or LearningRateFinder())
         self._context = CallerContext()
+        self._schedule = ScheduleModel()
         self._run: Run[Any] | None = None
         self._num_seen = 0  # runs whose beginning has been published
         self._lock = threading.RLock()
@@ -106,7 +110,7 @@ class LRFinderWidget(VBox):
         stop_run_of(self._subject())  # a cell that is run again must not leave the run of its first widget behind
         self._make_parts()
         settings = {name: getattr(self._session.settings, name) for name in _SETTINGS}
-        super().__init__([style_sheet(), self._controls.box, self._tabs, self._footer], **settings)
+        super().__init__([style_sheet(), self._controls.box, self._tabs.box, self._footer], **settings)
         self.add_class("lrwidget")
         self._is_closed = False
         guard_messages(self, self._lock)
@@ -135,6 +139,23 @@ class LRFinderWidget(VBox):
         from lrwidget.steps.torch import TorchStep
 
         return cls(TorchStep(model, optimizer, loss_fn, batches), finder=LearningRateFinder(**finder_settings))
+
+    @classmethod
+    def watch(cls, path: str | PathLike[str], *, silence_seconds: float = 10.0) -> LRFinderWidget:
+        """A widget that draws the run of another process or machine, from its log, while it is written.
+
+        Parameters
+        ----------
+        path
+            What that run writes with ``range_test(..., log=path)``. It need not exist yet.
+        silence_seconds
+            After how long without a line the widget says that the writer is silent; see `lrwidget.follow.follow`.
+        """
+        from lrwidget.follow import follow
+
+        widget = cls(None, make_job=lambda settings: follow(path, silence_seconds=silence_seconds))
+        widget.start()
+        return widget
 
     # --- running ---
 
@@ -230,7 +251,8 @@ class LRFinderWidget(VBox):
             if not run.is_mine():
                 run.has_ended(None)
         self._pump.close()
-        for widget in [*tree(self._curve.zooming), *tree(self)]:
+        self._schedule_tab.close()
+        for widget in [*tree(self._range_test.spare_widgets), *tree(self)]:
             if widget is not self:
                 widget.close()
         super().close()
@@ -257,6 +279,25 @@ class LRFinderWidget(VBox):
         """
         return self._session.to_dataframe(all_runs)
 
+    @property
+    def schedule(self) -> Schedule:
+        """The schedule of the Schedule tab, its peak at the selected learning rate; see `lrwidget.schedules`.
+
+        Raises
+        ------
+        ValueError
+            If its values make no sense together.
+        """
+        return self._schedule.schedule
+
+    def schedule_dataframe(self) -> pd.DataFrame:
+        """The schedule as a table, one row per step of the training."""
+        return self._schedule.to_dataframe()
+
+    def make_scheduler(self, optimizer: Any) -> Any:
+        """The schedule as a PyTorch scheduler for this optimizer."""
+        return self._schedule.make_scheduler(optimizer)
+
     def __repr__(self) -> str:
         return f"<LRFinderWidget: {self.state}>"
 
@@ -274,20 +315,14 @@ class LRFinderWidget(VBox):
             clear=self.clear,
         )
         self._marker = Marker(session, act)
-        self._curve = CurveView(self._marker, act)
-        self._view_bar = ViewBar(session, act, self._curve)
-        self._legend = Legend(session, act)
-        self._verdict = VerdictView(session, act)
+        self._range_test = RangeTestTab(session, act, self._marker)
+        self._schedule_tab = SchedulePart(self._schedule, act, self._lock)
         self._data = DataTab(session, act, getattr(self._train_step, "set_lr", None))
-        self._parts: list[Part] = [
-            *(self._controls, self._view_bar, self._curve, self._marker, self._legend, self._verdict),
-            self._data,
-        ]
-        range_tab = VBox([self._view_bar.box, self._curve.box, self._marker.slider_box, self._legend.box])
-        tabs = {"Range test": range_tab, "Data": self._data.box}
-        self._tabs = Tab(list(tabs.values()), titles=list(tabs), selected_index=0).add_class("lrw-tabs")
-        self._tabs.observe(lambda change: act(self._on_tab_selected), "selected_index")
+        parts = {"Range test": self._range_test, "Schedule": self._schedule_tab, "Data": self._data}
+        self._tabs = Tabs(parts, act)
+        self._verdict = VerdictView(session, act)
         self._footer = VBox([self._marker.box, self._verdict.box]).add_class("lrw-footer")
+        self._parts: list[Part] = [self._controls, self._tabs, self._marker, self._verdict]
 
     def _subject(self) -> object:
         """What is trained: two widgets on one model must know of each other."""
@@ -333,6 +368,7 @@ class LRFinderWidget(VBox):
         """Render and publish the present. Called by the pump alone, once the widget is made."""
         with self._lock:
             frame = self._session.frame()
+            self._schedule.set_lr(frame.guide.selected_lr)
             for part in self._parts:
                 part.render(frame)
         self._publish(frame)
@@ -361,9 +397,6 @@ class LRFinderWidget(VBox):
             self._pump.request()
         finally:
             self._published = None
-
-    def _on_tab_selected(self) -> None:
-        self._data.is_open = self._tabs.titles[self._tabs.selected_index or 0] == "Data"
 
     def _on_run_click(self) -> None:
         if not self._session.is_busy:  # the second of two quick clicks
