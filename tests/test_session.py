@@ -13,8 +13,9 @@ from lrwidget.live.budget import DrawBudget
 from lrwidget.live.drawing import MOST_POINTS, drawable, evenly, shown_range, spikes_kept, steady
 from lrwidget.live.frames import Frame, Progress
 from lrwidget.live.run import Run, RunState
+from lrwidget.live.runs import MOST_PAST_RUNS
 from lrwidget.live.series import Series
-from lrwidget.live.session import MOST_PAST_RUNS, Session
+from lrwidget.live.session import Session
 from lrwidget.live.words import duration, exact_number, progress_text, typical_remark
 from lrwidget.result import StepRecord
 from lrwidget.smoothing import smooth
@@ -186,7 +187,7 @@ def test_unknown_words() -> None:
     with pytest.raises(ValueError, match=r"MLP, .*got 'LSTM'"):
         session.show_typical("LSTM")
     with pytest.raises(KeyError, match="got 3"):
-        session.rename_run(3, "x")
+        session.runs.rename(3, "x")
 
 
 def test_typical_range() -> None:
@@ -263,13 +264,13 @@ def test_earlier_runs() -> None:
     assert [(run.name, run.is_current) for run in frame.runs] == [("Run 1", False), ("Run 2", True)]
     assert [line.name for line in frame.curve.past] == ["Run 1"]
     assert frame.curve.lr_range == (1e-7, 10.0)
-    session.rename_run(1, "  <b>warm</b> ")
+    session.runs.rename(1, "  <b>warm</b> ")
     assert session.frame().curve.past[0].name == "<b>warm</b>"
-    session.show_run(1, False)
+    session.runs.show(1, False)
     assert session.frame().curve.past == ()
     session.restore_settings(1)
     assert session.settings == FINDER
-    session.delete_run(1)
+    session.runs.delete(1)
     assert [run.name for run in session.frame().runs] == ["Run 2"]
 
 

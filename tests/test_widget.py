@@ -356,7 +356,7 @@ def test_last_points_are_painted(live: None) -> None:
         widget = LRFinderWidget(lambda lr: 1.0 + lr, finder=LearningRateFinder(num_steps=num_steps, divergence="never"))
         widget.start()
         widget.wait(SECONDS)
-        points, line = widget._curve._points, widget._curve._line
+        points, line = widget._range_test.curve._points, widget._range_test.curve._line
         assert points.x[-1] == line.x[-1] == widget.max_lr
         assert np.isfinite(points.y[-1])
         assert len(line.x) <= 500

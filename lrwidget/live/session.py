@@ -19,18 +19,15 @@ from lrwidget.finder import LearningRateFinder
 from lrwidget.live.budget import DrawBudget
 from lrwidget.live.curves import CurveMaker
 from lrwidget.live.failure import Failure
-from lrwidget.live.frames import Curve, Frame, Guide, Progress, RunEntry
-from lrwidget.live.measurement import Measurement
+from lrwidget.live.frames import Curve, Frame, Guide, Progress
 from lrwidget.live.reading import LiveReader, Reading, read_result
 from lrwidget.live.run import Run, RunState
-from lrwidget.live.words import run_summary, typical_remark, verdict_on
-from lrwidget.result import RangeTestResult
+from lrwidget.live.runs import Runs
+from lrwidget.live.words import typical_remark, verdict_on
 from lrwidget.suggestions import RULES
 
 if TYPE_CHECKING:
     import pandas as pd
-
-MOST_PAST_RUNS = 8
 
 
 class Session:
@@ -42,6 +39,11 @@ class Session:
         What the first run runs with.
     clock
         Seconds, rising.
+
+    Attributes
+    ----------
+    runs
+        The curves of now and before.
     """
 
     def __init__(self, settings: LearningRateFinder, clock: Callable[[], float] = perf_counter) -> None:
@@ -54,10 +56,7 @@ class Session:
         self._architecture: str | None = None
         self._failure: Failure | None = None
         self._run: Run[Any] | None = None
-        self._current: Measurement | None = None
-        self._past: list[Measurement] = []
-        self._num_runs = 0  # since they were cleared: numbers for names
-        self._num_begun = 0
+        self.runs = Runs(self._lock)
         self._status = ""
         self._num_steps = settings.num_steps
         self._reader = LiveReader(clock)
@@ -177,13 +176,9 @@ class Session:
         """
         with self._lock:
             self._check_idle()
-            if self._current is not None and len(self._current):
-                self._past = [*self._past, self._current][-MOST_PAST_RUNS:]
-            self._num_runs += 1
-            self._num_begun += 1
             self._run = run
             self._num_steps = num_steps or self._settings.num_steps
-            self._current = Measurement(self._num_runs, self._settings)
+            self.runs.begin(self._settings)
             self._reader, self._reading = LiveReader(self._clock), None
             self._budget = DrawBudget()
             self._curves.begin()
@@ -199,30 +194,14 @@ class Session:
         """
         with self._lock:
             self._check_idle()
-            self._current, self._past, self._num_runs = None, [], 0
+            self.runs.clear()
             self._reading, self._choice, self._failure, self._status = None, None, None, ""
             self._progress = Progress(RunState.IDLE, 0, self._settings.num_steps, None, None, 0.0, None, None)
-
-    def rename_run(self, number: int, name: str) -> None:
-        """Give a run another name; an empty one brings the first name back."""
-        with self._lock:
-            self._measurement(number).name = name.strip() or f"Run {number}"
-
-    def show_run(self, number: int, is_shown: bool) -> None:
-        """Show or hide an earlier run's curve."""
-        with self._lock:
-            self._measurement(number).is_shown = is_shown
-
-    def delete_run(self, number: int) -> None:
-        """Forget an earlier run."""
-        with self._lock:
-            measurement = self._measurement(number)
-            self._past = [m for m in self._past if m is not measurement]
 
     def restore_settings(self, number: int) -> None:
         """Take the settings of that run for the next one."""
         with self._lock:
-            self._settings, self._refusal = self._measurement(number).settings, ""
+            self._settings, self._refusal = self.runs.find(number).settings, ""
 
     def note_failure(self, error: BaseException) -> None:
         """Show an exception that no run is to blame for."""
@@ -248,21 +227,11 @@ class Session:
         run = self._run
         return run is not None and not run.has_ended()
 
-    @property
-    def results(self) -> dict[str, RangeTestResult]:
-        """The results of all runs kept, earliest first, by name."""
-        with self._lock:
-            return {m.name: m.result for m in self._measurements() if m.result is not None}
-
     def to_dataframe(self, all_runs: bool = False) -> pd.DataFrame:
         """The curve as a table, smoothed as it is shown; see `Measurement.to_dataframe`."""
-        import pandas as pd
-
         with self._lock:
             self._follow()
-            chosen = self._measurements() if all_runs else [self._current or Measurement(1, self._settings)]
-            tables = [m.to_dataframe(self._settings.smooth_factor) for m in chosen]
-        return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+            return self.runs.to_dataframe(self._settings.smooth_factor, all_runs)
 
     def frame(self) -> Frame:
         """What is to be seen now. Takes in what the run has recorded, and its end."""
@@ -275,7 +244,7 @@ class Session:
             remark = " ".join(text for text in (self._status, remark) if text)
             return Frame(
                 state=progress.state,
-                num_begun=self._num_begun,
+                num_begun=self.runs.num_begun,
                 settings=self._settings,
                 architecture=self._architecture,
                 refusal=self._refusal,
@@ -283,9 +252,9 @@ class Session:
                 curve=self._curve(),
                 guide=guide,
                 verdict=verdict_on(progress, self._reading, remark),
-                runs=self._entries(),
+                runs=self.runs.entries(),
                 failure=self._failure,
-                result=self._current.result if self._current else None,
+                result=self.runs.current.result if self.runs.current else None,
             )
 
     # --- inside: the lock is held ---
@@ -296,7 +265,7 @@ class Session:
             raise RuntimeError("a run is under way; call stop() or wait() first")
 
     def _follow(self) -> None:
-        run, current = self._run, self._current
+        run, current = self._run, self.runs.current
         if run is None or current is None:
             return
         ended = run.has_ended()  # asked first: what is recorded after it is seen next time
@@ -312,20 +281,20 @@ class Session:
     def _adopt(self, run: Run[Any]) -> None:
         """Where the run only watches another one: take over that one's settings, and what is said of it."""
         self._status = run.status
-        if self._current is not None and run.settings not in (None, self._current.settings):
+        if self.runs.current is not None and run.settings not in (None, self.runs.current.settings):
             assert run.settings is not None
-            self._settings = self._current.settings = run.settings
+            self._settings = self.runs.current.settings = run.settings
             self._num_steps = run.settings.num_steps
 
     def _read(self) -> None:
         """Read the curve anew, with all there is."""
         self._reading = None
-        if self._current is not None and self._current.result is not None and len(self._current):
-            self._reading = read_result(self._current.result, self._rule)
+        if self.runs.current is not None and self.runs.current.result is not None and len(self.runs.current):
+            self._reading = read_result(self.runs.current.result, self._rule)
 
     def _read_live(self) -> None:
-        if self._run is not None and self._current is not None:
-            self._reading = self._reader.read(self._current.lrs, self._current.losses, self._rule)
+        if self._run is not None and self.runs.current is not None:
+            self._reading = self._reader.read(self.runs.current.lrs, self.runs.current.losses, self._rule)
 
     def _guide(self) -> Guide:
         found = self._reading.suggestion if self._reading else None
@@ -343,30 +312,15 @@ class Session:
 
     def _curve(self) -> Curve:
         """The curve to draw; while it grows no oftener than the budget allows, a change of view at once."""
-        shown = [m for m in self._past if m.is_shown]
+        current, shown = self.runs.current, self.runs.shown
         now = self._clock()
-        if self._run is not None and self._curves.is_fresh(self._current, shown, self._settings):
+        if self._run is not None and self._curves.is_fresh(current, shown, self._settings):
             if not self._budget.allows(now, self._progress.num_done / self._progress.num_steps):
                 return self._curves.last
             self._budget.note(now)
-        curve = self._curves.make(self._current, shown, self._settings)
+        curve = self._curves.make(current, shown, self._settings)
         self._budget.note_cost(self._clock() - now)
         return curve
-
-    def _entries(self) -> tuple[RunEntry, ...]:
-        return tuple(
-            RunEntry(m.number, m.name, m.is_shown, m is self._current, run_summary(m.settings, m.result))
-            for m in self._measurements()
-        )
-
-    def _measurements(self) -> list[Measurement]:
-        return [*self._past, *([self._current] if self._current else [])]
-
-    def _measurement(self, number: int) -> Measurement:
-        for measurement in self._measurements():
-            if measurement.number == number:
-                return measurement
-        raise KeyError(f"need the number of a run that is kept, got {number}")
 
 
 def check_choice(lr: float | None) -> None:

@@ -45,11 +45,6 @@ class DataTab:
         Sets the learning rate of the user's optimizer; None where there is none to set.
     namespace
         Where variables go; that of the notebook where None.
-
-    Attributes
-    ----------
-    is_open
-        Whether somebody sees the tab; it is made only then.
     """
 
     def __init__(
@@ -61,7 +56,6 @@ class DataTab:
     ) -> None:
         self._session = session
         self._set_lr = set_lr
-        self.is_open = False
         self._frame: Frame | None = None
         self._shown: object = None
         self._applied = ""
@@ -77,10 +71,8 @@ class DataTab:
         self.box = VBox([take, use, self._rows]).add_class("lrw-data")
 
     def render(self, frame: Frame) -> None:
-        """Show this frame's numbers, if somebody looks and no new ones are coming in."""
+        """Show this frame's numbers; the table, while new ones are coming in, only in the end."""
         self._frame = frame
-        if not self.is_open:
-            return
         self.variable.render(is_empty=not frame.runs)
         lr = frame.guide.selected_lr
         set_traits(self.apply, disabled=lr is None or frame.state in (RunState.RUNNING, RunState.PAUSED))

@@ -63,7 +63,7 @@ class _Row:
             act,
             partial(session.restore_settings, number),
         )
-        self.delete = button("delete", "Forget this run", "dismiss", act, partial(session.delete_run, number))
+        self.delete = button("delete", "Forget this run", "dismiss", act, partial(session.runs.delete, number))
 
         def listen(source: Any, intent: Any) -> None:
             def on_source_value(change: Any) -> None:
@@ -72,8 +72,8 @@ class _Row:
 
             source.observe(on_source_value, "value")
 
-        listen(self.name, session.rename_run)
-        listen(self.show, session.show_run)
+        listen(self.name, session.runs.rename)
+        listen(self.show, session.runs.show)
         parts = [self._swatch, self.name, self._summary, self.show, self.restore, self.delete]
         self.box = Box(parts).add_class("lrw-run-row")
 

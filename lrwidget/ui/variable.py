@@ -44,7 +44,7 @@ class Variable:
         self.name = Text(name, description="Save as", continuous_update=False)
         self.name.tooltip = "The name under which the notebook shall find the table"
         self.name.observe(lambda _: act(self._forget_question), "value")
-        self.save = button("DataFrame", "Put the table into that variable", "save", act, self.export)
+        self.save = button("DataFrame", "Put the table into that variable", "table", act, self.export)
         self._says = HTML()
         row = Box([self.name, self.save]).add_class("lrw-row")
         self.box = VBox([row, self._says]).add_class("lrw-variable")

@@ -9,15 +9,12 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from ipywidgets import VBox
-from traitlets import Float, Instance, Int, Unicode, validate
 
 from lrwidget.finder import LearningRateFinder
-from lrwidget.live.context import CallerContext
-from lrwidget.live.frames import Frame
-from lrwidget.live.run import Job, Run, RunState
+from lrwidget.live.driver import Driver, MakeJob, subject_of
+from lrwidget.live.run import Job, RunState
 from lrwidget.live.schedule_model import ScheduleModel
-from lrwidget.live.session import Session, check_choice
-from lrwidget.live.sole import stop_run_of
+from lrwidget.live.session import Session
 from lrwidget.result import RangeTestResult
 from lrwidget.steps import TrainStep
 from lrwidget.ui.controls import Controls
@@ -29,6 +26,7 @@ from lrwidget.ui.pump import Pump
 from lrwidget.ui.range_test_tab import RangeTestTab
 from lrwidget.ui.style import style_sheet
 from lrwidget.ui.tabs import SchedulePart, Tabs
+from lrwidget.ui.traits import SETTINGS, PublicTraits
 from lrwidget.ui.verdict import VerdictView
 
 if TYPE_CHECKING:
@@ -36,10 +34,8 @@ if TYPE_CHECKING:
 
     from lrwidget.schedules import Schedule
 
-_SETTINGS = ("min_lr", "max_lr", "num_steps", "smooth_factor")
 
-
-class LRFinderWidget(VBox):
+class LRFinderWidget(PublicTraits):
     """The learning-rate finder as a live widget for notebooks.
 
     Parameters
@@ -77,15 +73,6 @@ class LRFinderWidget(VBox):
     >>> widget  # the last line of a cell shows it  # doctest: +SKIP
     """
 
-    state = Unicode("idle", read_only=True)
-    min_lr = Float(1e-7)
-    max_lr = Float(10.0)
-    num_steps = Int(100)
-    smooth_factor = Float(0.05)
-    selected_lr = Float(None, allow_none=True)
-    suggested_lr = Float(None, allow_none=True, read_only=True)
-    result = Instance(RangeTestResult, allow_none=True, read_only=True)
-
     _is_closed = True  # until it is made: a half-made one is closed by the garbage collector
 
     def __init__(
@@ -93,29 +80,24 @@ class LRFinderWidget(VBox):
         train_step: TrainStep | None,
         *,
         finder: LearningRateFinder | None = None,
-        make_job: Callable[[LearningRateFinder], Job[Any]] | None = None,
+        make_job: MakeJob | None = None,
     ) -> None:
         if make_job is None and not callable(train_step):
             raise TypeError(f"need a train step, a callable lr -> loss, got {train_step!r}")
         self._train_step = train_step
-        self._make_job = make_job or self._make_range_test
         self._session = Session(finder or LearningRateFinder())
-        self._context = CallerContext()
         self._schedule = ScheduleModel()
-        self._run: Run[Any] | None = None
-        self._num_seen = 0  # runs whose beginning has been published
+        # A cell that is run again must not leave the run of its first widget behind: the driver ends it.
+        self._driver = Driver(self._session, make_job or self._make_range_test, subject_of(train_step))
         self._lock = threading.RLock()
-        self._published: tuple[str, object] | None = None
         self._pump = Pump(self._tick)
-        stop_run_of(self._subject())  # a cell that is run again must not leave the run of its first widget behind
         self._make_parts()
-        settings = {name: getattr(self._session.settings, name) for name in _SETTINGS}
+        settings = {name: getattr(self._session.settings, name) for name in SETTINGS}
         super().__init__([style_sheet(), self._controls.box, self._tabs.box, self._footer], **settings)
         self.add_class("lrwidget")
         self._is_closed = False
         guard_messages(self, self._lock)
-        self.observe(self._on_setting_change, list(_SETTINGS))
-        self.observe(self._on_selected_lr_change, "selected_lr")
+        self._listen()
         self._tick()
 
     @classmethod
@@ -173,7 +155,7 @@ class LRFinderWidget(VBox):
         if not is_live():
             self.run()
             return
-        self._begin().start()
+        self._driver.begin().start()
         self._pump.request()
 
     def run(self) -> RangeTestResult:
@@ -186,7 +168,7 @@ class LRFinderWidget(VBox):
         BaseException
             What the train step raises, Ctrl-C too; the widget shows it, and ``partial_result`` holds what there is.
         """
-        run = self._begin()
+        run = self._driver.begin()
         self._pump.request()
         try:
             run.run()
@@ -196,15 +178,18 @@ class LRFinderWidget(VBox):
 
     def pause(self) -> None:
         """Begin no further step until `resume`."""
-        self._do(Run.pause)
+        self._driver.pause()
+        self._pump.request()
 
     def resume(self) -> None:
         """Go on after a pause."""
-        self._do(Run.resume)
+        self._driver.resume()
+        self._pump.request()
 
     def stop(self) -> None:
         """Stop after the step under way and restore the model; returns at once, `wait` waits for it."""
-        self._do(Run.stop)
+        self._driver.stop()
+        self._pump.request()
 
     def wait(self, timeout: float | None = None) -> RangeTestResult | None:
         """Wait for the end of the run and return its result; None if none was ever started.
@@ -221,7 +206,7 @@ class LRFinderWidget(VBox):
         BaseException
             What the train step raised; Ctrl-C, which stops the run.
         """
-        run = self._run
+        run = self._driver.newest
         if run is None:
             return None
         try:
@@ -245,11 +230,8 @@ class LRFinderWidget(VBox):
         """Stop the run, wait until the model is restored, and close every widget of the tree."""
         if self._is_closed:
             return
-        run, self._is_closed = self._run, True
-        if run is not None and run.is_active:
-            run.stop()
-            if not run.is_mine():
-                run.has_ended(None)
+        self._is_closed = True
+        self._driver.close()
         self._pump.close()
         self._schedule_tab.close()
         for widget in [*tree(self._range_test.spare_widgets), *tree(self)]:
@@ -318,36 +300,15 @@ class LRFinderWidget(VBox):
         self._range_test = RangeTestTab(session, act, self._marker)
         self._schedule_tab = SchedulePart(self._schedule, act, self._lock)
         self._data = DataTab(session, act, getattr(self._train_step, "set_lr", None))
-        parts = {"Range test": self._range_test, "Schedule": self._schedule_tab, "Data": self._data}
+        parts: dict[str, Part] = {"Range test": self._range_test, "Schedule": self._schedule_tab, "Data": self._data}
         self._tabs = Tabs(parts, act)
         self._verdict = VerdictView(session, act)
         self._footer = VBox([self._marker.box, self._verdict.box]).add_class("lrw-footer")
         self._parts: list[Part] = [self._controls, self._tabs, self._marker, self._verdict]
 
-    def _subject(self) -> object:
-        """What is trained: two widgets on one model must know of each other."""
-        step = self._train_step
-        return getattr(step, "model", getattr(step, "__self__", step))
-
     def _make_range_test(self, settings: LearningRateFinder) -> Job[Any]:
         assert self._train_step is not None
         return settings.steps(self._train_step)
-
-    def _begin(self) -> Run[Any]:
-        if self._is_closed:
-            raise RuntimeError("this widget is closed; make a new one")
-        if threading.current_thread() is threading.main_thread():
-            # A click may come in on a thread of the kernel's that knows nothing of what the cells have set.
-            self._context = CallerContext()
-        run = Run(self._make_job(self._session.settings), self._subject(), context=self._context)
-        self._session.begin(run)
-        self._run = run
-        return run
-
-    def _do(self, change: Callable[[Run[Any]], None]) -> None:
-        if self._run is not None:
-            change(self._run)
-            self._pump.request()
 
     def _act(self, intent: Callable[[], object]) -> None:
         """Carry out what the user asks for; an exception is shown in the widget, nowhere else would anyone see it."""
@@ -374,50 +335,6 @@ class LRFinderWidget(VBox):
         self._publish(frame)
         return frame.state in (RunState.RUNNING, RunState.PAUSED)
 
-    def _publish(self, frame: Frame) -> None:
-        """Set the traits that others observe, the state last. The lock is not held: observers are the user's."""
-        if frame.num_begun != self._num_seen:
-            self._num_seen = frame.num_begun
-            self._set("state", str(RunState.RUNNING))  # also of a run that was over before anybody looked
-        for name in _SETTINGS:
-            self._set(name, getattr(frame.settings, name))
-        self._set("suggested_lr", frame.guide.suggested_lr)
-        self._set("selected_lr", frame.guide.selected_lr)
-        self._set("result", frame.result)
-        self._set("state", str(frame.state))
-
-    def _set(self, name: str, value: object) -> None:
-        if getattr(self, name) == value:
-            return
-        self._published = (name, value)
-        try:
-            self.set_trait(name, value)
-        except Exception as error:  # an observer's: it is the user's code that failed, and the widget goes on
-            self._session.note_failure(error)
-            self._pump.request()
-        finally:
-            self._published = None
-
     def _on_run_click(self) -> None:
         if not self._session.is_busy:  # the second of two quick clicks
-            self._begin().start()
-
-    @validate(*_SETTINGS)
-    def _check_setting(self, proposal: Any) -> Any:
-        name = proposal["trait"].name
-        return getattr(dataclasses.replace(self._session.settings, **{name: proposal["value"]}), name)
-
-    @validate("selected_lr")
-    def _check_selected_lr(self, proposal: Any) -> Any:
-        check_choice(proposal["value"])
-        return proposal["value"]
-
-    def _on_setting_change(self, change: Any) -> None:
-        if (change["name"], change["new"]) != self._published:
-            self._session.change(**{change["name"]: change["new"]})
-            self._settle()
-
-    def _on_selected_lr_change(self, change: Any) -> None:
-        if ("selected_lr", change["new"]) != self._published:
-            self._session.choose(change["new"])
-            self._settle()
+            self._driver.begin().start()

@@ -1,0 +1,45 @@
+"""The Range test tab: the figure, what belongs to it, and the legend."""
+
+from __future__ import annotations
+
+from ipywidgets import VBox, Widget
+
+from lrwidget.live.frames import Frame
+from lrwidget.live.session import Session
+from lrwidget.ui.curve import CurveView
+from lrwidget.ui.legend import Legend
+from lrwidget.ui.marker import Marker
+from lrwidget.ui.parts import Act
+from lrwidget.ui.view_bar import ViewBar
+
+
+class RangeTestTab:
+    """The tab with the curve.
+
+    Parameters
+    ----------
+    session
+        Takes what the user chooses.
+    act
+        Carries out what the user asks for.
+    marker
+        The selected rate, which is drawn in the figure.
+
+    Attributes
+    ----------
+    spare_widgets
+        Those that hang on nothing while they are not in use.
+    """
+
+    def __init__(self, session: Session, act: Act, marker: Marker) -> None:
+        self.curve = CurveView(marker, act)
+        self.view_bar = ViewBar(session, act, self.curve)
+        self.legend = Legend(session, act)
+        self.box = VBox([self.view_bar.box, self.curve.box, marker.slider_box, self.legend.box])
+        self.spare_widgets: list[Widget] = [self.curve.zooming]
+
+    def render(self, frame: Frame) -> None:
+        """Show this frame."""
+        self.view_bar.render(frame)
+        self.curve.render(frame)
+        self.legend.render(frame)
