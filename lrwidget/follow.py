@@ -107,9 +107,10 @@ class FollowedRangeTest(Iterator[StepRecord]):
         """Whether the writer is awaited, writes, is silent, or has ended."""
         if self.stop_reason is not None:
             return WriterState.ENDED
-        if self.silent_seconds > max(self._silence_seconds, _SLOW_FACTOR * self._longest_gap):
-            return WriterState.SILENT
-        return WriterState.WRITING if self._parser.header else WriterState.AWAITED
+        if not self._parser.header:
+            return WriterState.AWAITED
+        is_slow = self.silent_seconds > max(self._silence_seconds, _SLOW_FACTOR * self._longest_gap)
+        return WriterState.SILENT if is_slow else WriterState.WRITING
 
     @property
     def status(self) -> str:
