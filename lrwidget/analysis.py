@@ -32,7 +32,9 @@ DROP_NOISE, DROP_SHARE = 6.0, 0.3
 # Rises and falls smaller than this share of the whole fall are no events, however quiet the curve.
 RESOLUTION = 0.01
 # What two tests for a fall, in standard errors, reach on noise alone in under one of a hundred curves.
-FALL_ANYWHERE, FALL_AT_THE_END = 4.0, 3.2
+FALL_ANYWHERE, FALL_AT_THE_END = 4.2, 3.3
+# What is left of a level when it is averaged: under the digits that a shifted loss still has.
+ROUNDING = 1e-13
 # The share of the fall that counts as "all of it": the last tenth is spread over a long, noisy tail.
 FALL_SHARE = 0.9
 
@@ -125,7 +127,7 @@ def analyse(lrs: ArrayLike, losses: ArrayLike) -> Curve | None:
     medians = _running_median(losses, 5)  # of five, so that neither one lucky batch nor two unlucky ones set a level
     best = np.minimum(np.minimum.accumulate(medians), start)
     noise = max(noise_level(losses[: len(losses) // 2]), noise_level(losses[:opening]))
-    noise = max(noise, RESOLUTION * (start - float(best[-1])))
+    noise = max(noise, RESOLUTION * (start - float(best[-1])), ROUNDING * abs(start))
     explosion = _explosion(losses, start, best, noise, steps_per_decade)
     end = len(losses) if explosion is None else max(explosion, 5)
     start = float(np.median(losses[: min(opening, end)]))
@@ -175,7 +177,6 @@ def _running_median(values: Floats, width: int) -> Floats:
 def _explosion(losses: Floats, start: float, best: Floats, noise: float, steps_per_decade: float) -> int | None:
     """The first loss that is thrown back and followed by a majority of such; what the last one is goes on."""
     thrown_back = losses - best > np.maximum(THROWN_BACK_NOISE * noise, THROWN_BACK_SHARE * (start - best))
-    thrown_back &= losses - best > 1e-12 * abs(start)  # rounding is no rise where there is neither noise nor a fall
     width = max(3, round(EXPLOSION_DECADES * steps_per_decade))
     continued: NDArray[np.bool_] = np.concatenate([thrown_back, np.full(width, thrown_back[-1])])
     following = np.convolve(continued, np.ones(width), mode="full")[width - 1 : width - 1 + len(losses)]
@@ -189,16 +190,21 @@ def _significance(levels: Floats, start: float, noise: float, steps_per_decade: 
     One compares the lowest moving mean anywhere with the start, the other the lowest one in the last decade with all
     before; the latter knows where to look, so it needs less.
     """
-    decade = max(5, min(round(steps_per_decade), len(levels) // 3))
-    window = min(max(3, round(WINDOW_DECADES * steps_per_decade)), decade)
+    decade = max(5, round(steps_per_decade))
+    opening = min(decade, max(1, len(levels) // 3))
+    window = min(max(3, round(WINDOW_DECADES * steps_per_decade)), len(levels) - opening // 2)
     # pi / 2: the variance of a median, relative to a mean's
-    anywhere = _standard_errors(
-        start - _lowest_mean(levels[decade // 2 :], window), noise, np.pi / 2 / decade + 1 / window
-    )
+    fall = start - _lowest_mean(levels[opening // 2 :], window)
+    anywhere = _standard_errors(fall, noise, np.pi / 2 / opening + 1 / window) / FALL_ANYWHERE
+    if len(levels) < 3 * decade:
+        return anywhere
     before, late = levels[:-decade], levels[-decade:]
-    fall = float(before.mean()) - _lowest_mean(late, window) if len(before) else 0.0
-    at_the_end = _standard_errors(fall, noise_level(levels), 1 / max(len(before), 1) + 1 / window)
-    return max(anywhere / FALL_ANYWHERE, at_the_end / FALL_AT_THE_END)
+    fall = float(before.mean()) - _lowest_mean(late, window)
+    at_the_end = (
+        _standard_errors(fall, max(noise_level(levels), ROUNDING * abs(start)), 1 / len(before) + 1 / window)
+        / FALL_AT_THE_END
+    )
+    return max(anywhere, at_the_end)
 
 
 def _lowest_mean(values: Floats, window: int) -> float:
@@ -222,7 +228,7 @@ def _fall_end(falling: Floats, level: float) -> float:
 
 def _is_unstable(losses: Floats, explosion: int, start: float, noise: float, steps_per_decade: float) -> bool:
     """Whether an explosion is one of training and not a mere rise: violent, or with losses thrown up and down."""
-    if noise <= 1e-12 * abs(start):
+    if noise <= 10 * ROUNDING * abs(start):
         return False  # without noise to hide it a fall would show
     heights = (losses - start) / noise
     soon = heights[explosion : explosion + max(3, round(VIOLENT_DECADES * steps_per_decade))]

@@ -28,6 +28,8 @@ TYPICAL_RANGES: dict[str, tuple[float, float]] = {
 SIGNIFICANT_FALL = 1.0
 # A loss that explodes within so many steps, or decades, gives no level to compare with.
 OPENING_STEPS, OPENING_DECADES = 5, 0.6
+# The best rate lies about a decade below the explosion; so much of the range has to be there to show a fall.
+FALLING_DECADES = 1.5
 # Losses of a shuffled loader do not repeat; a correlation of this size over a fixed lag means that batches do.
 REPETITION = 0.5
 
@@ -93,40 +95,56 @@ def diagnose_curve(curve: Curve) -> Diagnosis:
         extend_to = _one_decade_up(curve.lrs[-1])
         return Diagnosis(
             "range_too_small",
-            f"The loss is still falling at the largest learning rate, {curve.lrs[-1]:.1e}.",
-            f"Raise max_lr to {extend_to:g}, and further if it still falls there.",
+            f"The loss is still falling at the largest learning rate, {lr_text(curve.lrs[-1])}.",
+            f"Raise max_lr to {lr_text(extend_to)}, and further if it still falls there.",
             extend_to,
         )
     return Diagnosis("ok", "Good curve.")
 
 
+def lr_text(lr: float) -> str:
+    """A learning rate as people write it: 0.8, 12, 2.1e-2."""
+    mantissa, exponent = f"{lr:.1e}".split("e")
+    if -1 <= int(exponent) <= 3:
+        return f"{float(f'{lr:.1e}'):g}"
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+
+
 def _without_fall(curve: Curve) -> Diagnosis:
     """Of a curve whose loss does not fall by more than its noise explains."""
-    if curve.noise > 0 and _repeats(curve):
+    if _repeats(curve):
         return Diagnosis(
             "noise",
             "The loss repeats itself from one round of batches to the next and shows nothing else.",
             "Shuffle the data: batches that come in a fixed order hide what the learning rate does.",
         )
-    if curve.explosion is None and not curve.is_cut:
-        extend_to = _one_decade_up(curve.lrs[-1])
-        return Diagnosis(
-            "noise",
-            "The loss only fluctuates from batch to batch; no learning rate in this range changes it.",
-            "Check that the optimizer holds this model's parameters; if it does, raise max_lr "
-            f"to {extend_to:g}, or use more steps or repeats.",
-            extend_to,
-        )
-    if curve.is_unstable:
+    if curve.explosion is not None and curve.is_unstable:
+        if _decades_to(curve, curve.explosion) < FALLING_DECADES:
+            return _explodes_from_start(curve.lrs[0])
         return Diagnosis(
             "ok",
             "The fall is hidden by the noise, but the curve shows where training becomes unstable.",
             "Use more steps or repeats for a surer suggestion.",
         )
+    if curve.explosion is not None:
+        return Diagnosis(
+            "no_decrease",
+            "The loss never falls below its start, it only rises.",
+            "Check the sign of the loss and the labels; a model at its optimum looks like this too.",
+        )
+    if curve.is_cut:
+        return Diagnosis(
+            "nonfinite",
+            f"The loss stops being finite at {lr_text(curve.lrs[-1])} without having fallen before.",
+            "Check the data for NaN and infinities, and logarithms and divisions in the loss.",
+        )
+    extend_to = _one_decade_up(curve.lrs[-1])
     return Diagnosis(
-        "no_decrease",
-        "The loss never falls below its start, it only rises.",
-        "Check the sign of the loss and the labels; a model at its optimum looks like this too.",
+        "noise",
+        "The loss only fluctuates from batch to batch; no learning rate in this range changes it.",
+        "Check that the optimizer holds this model's parameters; if it does, raise max_lr to "
+        f"{lr_text(extend_to)}, or use more steps or repeats.",
+        extend_to,
     )
 
 
@@ -134,14 +152,14 @@ def _of_few_losses(losses: Floats) -> Diagnosis:
     """Of a curve with too few usable losses for any other verdict."""
     usable = losses[np.abs(losses) <= HUGE]
     ends_badly = len(usable) < len(losses)
-    if ends_badly and not len(usable):
+    if _only_rises(usable, ends_badly):
+        return _explodes_from_start(None)
+    if ends_badly:
         return Diagnosis(
             "nonfinite",
-            "Not one loss is finite.",
+            f"The loss is not finite after {len(usable)} steps." if len(usable) else "Not one loss is finite.",
             "Check the data for NaN and infinities, the initialisation, and logarithms and divisions in the loss.",
         )
-    if ends_badly and len(usable) > 1 and usable[-1] > usable[0]:
-        return _explodes_from_start(None)
     return Diagnosis(
         "too_few_points",
         f"{len(usable)} losses are too few to read a curve.",
@@ -149,8 +167,15 @@ def _of_few_losses(losses: Floats) -> Diagnosis:
     )
 
 
+def _only_rises(losses: Floats, ends_badly: bool) -> bool:
+    """Whether few losses look like an explosion: up to one that is not finite, or each rise far above all before."""
+    if len(losses) < 2 or losses[-1] <= losses[0]:
+        return False
+    return ends_badly or (len(losses) > 3 and losses[-1] - losses[-2] > 3 * np.ptp(losses[:-1]))
+
+
 def _explodes_from_start(min_lr: float | None) -> Diagnosis:
-    lower = "lower min_lr" if min_lr is None else f"lower min_lr to {min_lr / 100:.1g}"
+    lower = "lower min_lr" if min_lr is None else f"lower min_lr to {lr_text(min_lr / 100)}"
     return Diagnosis(
         "explodes_from_start",
         "The loss explodes within the first steps.",
@@ -161,8 +186,13 @@ def _explodes_from_start(min_lr: float | None) -> Diagnosis:
 def _explodes_too_early(curve: Curve) -> bool:
     if curve.explosion is None:
         return False
-    decades = curve.log10_lr(curve.explosion) - curve.log10_lr(0)
-    return curve.explosion * curve.steps_per_point < OPENING_STEPS or decades < OPENING_DECADES
+    too_few_steps = curve.explosion * curve.steps_per_point < OPENING_STEPS
+    return too_few_steps or _decades_to(curve, curve.explosion) < OPENING_DECADES
+
+
+def _decades_to(curve: Curve, index: int) -> float:
+    """How many decades of the sweep lie before a place on the curve."""
+    return curve.log10_lr(index) - curve.log10_lr(0)
 
 
 def _is_still_falling(curve: Curve) -> bool:
@@ -176,7 +206,7 @@ def _repeats(curve: Curve) -> bool:
     losses = curve.losses[: curve.explosion]
     deviations = losses - losses.mean()
     total = float(deviations @ deviations)
-    if len(losses) < 24 or total <= 0:
+    if len(losses) < 24 or total < 0.25 * len(losses) * curve.noise**2:
         return False
     # Three periods at least; a correlation at a lag of 1 or 2 may be drift.
     lags = range(3, len(losses) // 3 + 1)

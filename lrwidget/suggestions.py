@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrwidget.analysis import Curve, analyse
-from lrwidget.diagnosis import SIGNIFICANT_FALL, diagnose, diagnose_curve
+from lrwidget.diagnosis import SIGNIFICANT_FALL, diagnose, diagnose_curve, lr_text
 from lrwidget.peer_rules import PEER_RULES
 from lrwidget.smoothing import Floats, checked_curve
 
@@ -115,17 +115,18 @@ def _default(lrs: Floats, losses: Floats) -> Suggestion:
         return Suggestion(None, None, None, "default", f"No suggestion: {diagnosis.message}")
     centre, half_width, confidence = _estimate(curve)
     lr, low, high = (_three_digits(10**x) for x in (centre, centre - half_width, centre + half_width))
-    reason = f"{low:.1e} … {high:.1e} trains well; {_evidence(curve)}."
+    reason = f"{lr_text(low)} … {lr_text(high)} trains well; {_evidence(curve)}."
     return Suggestion(lr, low, high, "default", reason, confidence, _nearest(lrs, lr))
 
 
 def _estimate(curve: Curve) -> tuple[float, float, float]:
     """The suggestion and the half width of its interval, in log10 lr, and the confidence."""
     from_fall = _before(curve, curve.fall_end)
-    if curve.explosion is not None:
-        from_explosion, highest_pull = _before(curve, curve.explosion) - BELOW_EXPLOSION, MAX_PULL_DECADES
-    else:  # it begins after the end at the earliest: that can hold the suggestion back, but not raise it
-        from_explosion, highest_pull = _before(curve, len(curve.lrs)) - BELOW_EXPLOSION, 0.0
+    explosion = len(curve.lrs) if curve.explosion is None else curve.explosion
+    from_explosion = _before(curve, explosion) - BELOW_EXPLOSION
+    # One that is not seen begins after the end at the earliest: that can hold the suggestion back, but not raise it.
+    is_seen = curve.explosion is not None or curve.is_cut
+    highest_pull = MAX_PULL_DECADES if is_seen else 0.0
     pull = min(max(0.5 * (from_explosion - from_fall), -MAX_PULL_DECADES), highest_pull)
     # 0 where the fall is lost in the noise, 1 where it is clear
     clarity = (curve.significance - SIGNIFICANT_FALL) / (CLEAR_FALL - SIGNIFICANT_FALL)
@@ -146,11 +147,15 @@ def _before(curve: Curve, index: float) -> float:
 
 def _evidence(curve: Curve) -> str:
     """What the suggestion rests on, as the second half of a sentence."""
-    explodes = f"explodes from {curve.lrs[curve.explosion]:.1e}" if curve.explosion is not None else ""
-    falls = f"falls until {10 ** curve.log10_lr(curve.fall_end):.1e}" if curve.significance >= SIGNIFICANT_FALL else ""
-    if falls and explodes:
-        return f"the loss {falls} and {explodes}"
-    return f"the loss {falls or explodes}" + ("" if explodes else " and does not explode in this range")
+    if curve.explosion is not None:
+        end = f"explodes from {lr_text(curve.lrs[curve.explosion])}"
+    elif curve.is_cut:
+        end = f"is not finite beyond {lr_text(curve.lrs[-1])}"
+    else:
+        end = "does not explode in this range"
+    if curve.significance < SIGNIFICANT_FALL:
+        return f"no fall stands out from the noise, but the loss {end}"
+    return f"the loss falls until {lr_text(10 ** curve.log10_lr(curve.fall_end))} and {end}"
 
 
 def _for_decay(suggestion: Suggestion, lrs: Floats) -> Suggestion:
@@ -164,43 +169,41 @@ def _for_decay(suggestion: Suggestion, lrs: Floats) -> Suggestion:
         lr=lr,
         low=_three_digits(suggestion.low * factor),
         high=_three_digits(suggestion.high * factor),
-        reason=f"As the peak of a decaying schedule, {suggestion.low * factor:.1e} … {suggestion.high * factor:.1e}; "
-        f"at a constant rate {suggestion.reason}",
+        reason=f"Half a decade up, as the peak of a decaying schedule; at a constant rate {suggestion.reason}",
         index=_nearest(lrs, lr),
     )
 
 
 def _steepest(lrs: Floats, losses: Floats) -> Suggestion:
     """The tutorial's rule: the steepest fall of the raw loss over log lr, then back by a tenth of the points."""
-    lrs, losses = _until_tutorial_stop(lrs, losses)
-    if len(lrs) < 2:
+    end = _tutorial_stop(losses)
+    if end < 2:
         return _too_few("steepest")
-    steepest = int(np.argmin(np.gradient(losses, np.log(lrs))))
-    index = max(0, steepest - len(losses) // 10)
-    reason = f"A tenth of the steps before the steepest fall, at {lrs[steepest]:.1e}."
+    steepest = int(np.argmin(np.gradient(losses[:end], np.log(lrs[:end]))))
+    index = max(0, steepest - end // 10)
+    reason = f"A tenth of the steps before the steepest fall, at {lr_text(lrs[steepest])}."
     return Suggestion(float(lrs[index]), None, None, "steepest", reason, index=index)
 
 
 def _explosion_tenth(lrs: Floats, losses: Floats) -> Suggestion:
     """The tutorial's rule of thumb: ten times below where the loss, past its lowest, is above its first again."""
-    kept_lrs, kept = _finite(lrs, losses)
-    if len(kept) < 2:
+    end = _tutorial_stop(losses)
+    if end < 2:
         return _too_few("explosion_tenth")
-    lowest = int(np.argmin(kept))
-    above = np.flatnonzero(kept[lowest:] > kept[0])
-    explosion = kept_lrs[lowest + int(above[0]) if len(above) else -1]
-    lr = float(explosion) / 10
-    reason = f"A tenth of where the explosion begins, {explosion:.1e}."
-    return Suggestion(lr, None, None, "explosion_tenth", reason, index=_nearest(lrs, lr))
+    lowest = int(np.argmin(losses[:end]))
+    above = np.flatnonzero(losses[lowest:end] > losses[0])
+    explosion = float(lrs[lowest + int(above[0]) if len(above) else min(end, len(lrs) - 1)])
+    reason = f"A tenth of where the explosion begins, {lr_text(explosion)}."
+    return Suggestion(explosion / 10, None, None, "explosion_tenth", reason, index=_nearest(lrs, explosion / 10))
 
 
 def _minimum_tenth(lrs: Floats, losses: Floats) -> Suggestion:
     """A tenth of the rate with the lowest raw loss."""
-    kept_lrs, kept = _finite(lrs, losses)
-    if len(kept) < 2:
+    end = _tutorial_stop(losses)
+    if end < 2:
         return _too_few("minimum_tenth")
-    minimum = float(kept_lrs[np.argmin(kept)])
-    reason = f"A tenth of where the loss is lowest, {minimum:.1e}."
+    minimum = float(lrs[np.argmin(losses[:end])])
+    reason = f"A tenth of where the loss is lowest, {lr_text(minimum)}."
     return Suggestion(minimum / 10, None, None, "minimum_tenth", reason, index=_nearest(lrs, minimum / 10))
 
 
@@ -218,20 +221,14 @@ def _peer(rule: str) -> Rule:
     return suggest_as_peer
 
 
-def _until_tutorial_stop(lrs: Floats, losses: Floats) -> tuple[Floats, Floats]:
-    """The curve as the tutorial records it: up to the first loss that is not finite or over ten times the lowest.
+def _tutorial_stop(losses: Floats) -> int:
+    """How many losses the tutorial records: those before the first that is not finite or over ten times the lowest.
 
     The factor says nothing where the lowest loss is not positive, so it is not applied there.
     """
     lowest = np.minimum.accumulate(losses)
     stops = np.flatnonzero(~np.isfinite(losses) | ((lowest > 0) & (losses > 10 * lowest)))
-    end = int(stops[0]) if len(stops) else len(losses)
-    return lrs[:end], losses[:end]
-
-
-def _finite(lrs: Floats, losses: Floats) -> tuple[Floats, Floats]:
-    finite = np.isfinite(losses)
-    return lrs[finite], losses[finite]
+    return int(stops[0]) if len(stops) else len(losses)
 
 
 def _three_digits(lr: float) -> float:
@@ -244,7 +241,7 @@ def _nearest(lrs: Floats, lr: float) -> int:
 
 
 def _too_few(rule: str) -> Suggestion:
-    return Suggestion(None, None, None, rule, "No suggestion: the curve has fewer than two finite losses.")
+    return Suggestion(None, None, None, rule, "No suggestion: it takes two losses before the run ends, or more.")
 
 
 RULES: dict[str, Rule] = {

@@ -1,0 +1,1 @@
+"""The suggestion rules judged by real training."""

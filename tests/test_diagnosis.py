@@ -1,0 +1,131 @@
+"""The diagnosis: the expected verdict for every curve, and nothing that depends on the unit of the loss."""
+
+import numpy as np
+import pytest
+
+from lrwidget.diagnosis import TYPICAL_RANGES, diagnose, lr_text
+from lrwidget.suggestions import suggest
+from tests.curves import noise, s_curve, sweep
+from tests.regret.scoring import Pathology, load_pathologies
+
+PATHOLOGIES = {case.name: case for case in load_pathologies()}
+
+
+@pytest.mark.parametrize("case", [c for c in PATHOLOGIES.values() if c.name != "still_falling"], ids=lambda c: c.name)
+def test_recorded_pathologies_get_their_verdict(case: Pathology) -> None:
+    """Each recorded curve gets its diagnosis."""
+    assert diagnose(case.curve.lrs, case.curve.losses).kind == case.kind
+
+
+def test_nothing_happens_within_the_range() -> None:
+    """A curve of pure noise, recorded with far too small steps, cannot be told from noise; the advice says both."""
+    case = PATHOLOGIES["still_falling"]
+    diagnosis = diagnose(case.curve.lrs, case.curve.losses)
+    assert diagnosis.kind in ("noise", "range_too_small")
+    assert diagnosis.extend_to == 100
+    assert "raise max_lr to 100" in diagnosis.advice
+
+
+@pytest.mark.parametrize("case", PATHOLOGIES.values(), ids=PATHOLOGIES)
+def test_recorded_pathologies_get_a_rate_in_their_band_or_none(case: Pathology) -> None:
+    """None for all that deserve none, in band for all others."""
+    lr = suggest(case.curve.lrs, case.curve.losses).lr
+    if lr is None:
+        assert case.may_be_none
+    else:
+        assert case.band is not None
+        assert case.band[0] <= lr <= case.band[1]
+
+
+@pytest.mark.parametrize("num_steps", [50, 100, 300])
+@pytest.mark.parametrize(
+    "shape", ["flat", "rising evenly", "rising with lr", "rising late", "rising and levelling off"]
+)
+def test_curves_without_evidence_get_no_rate(shape: str, num_steps: int) -> None:
+    """On 200 seeds of noise, flat or on a rise, there is no suggestion in at least 97% of them."""
+    lrs = sweep(num_steps)
+    x = np.log10(lrs)
+    level = {
+        "flat": np.zeros(num_steps),
+        "rising evenly": np.linspace(0, 2, num_steps),
+        "rising with lr": lrs,
+        "rising late": np.maximum(0, x + 1),
+        "rising and levelling off": 4 / (1 + np.exp(-3 * (x + 2))),
+    }[shape]
+    found = [suggest(lrs, 2.3 + level + 0.05 * noise(seed, num_steps)).lr for seed in range(200)]
+    assert np.mean([lr is None for lr in found]) >= 0.97
+
+
+LRS = sweep()
+KINDS = {
+    "ok": s_curve(LRS),
+    "flat": np.full(100, 0.7),
+    "noise": 2.3 + 0.05 * noise(7),
+    "explodes_from_start": 2.3 * np.exp(np.minimum(np.arange(100.0) ** 2, 300)),
+    "nonfinite": np.full(100, np.nan),
+    "range_too_small": 2.3 - 10 * LRS / (10 + 10 * LRS) + 0.005 * noise(8),
+    "no_decrease": 0.5 + np.exp(np.minimum(6 * np.log10(LRS), 8)) * (LRS > 0.5),
+    "too_few_points": np.linspace(2.3, 2.2, 5),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("factor", "offset"), [(1.0, 0.0), (1e-6, 1e3), (1e6, -100.0)])
+def test_every_kind_is_found_in_any_unit_and_advised_on(kind: str, factor: float, offset: float) -> None:
+    """c * loss + d gets the verdict of the loss: one sentence, and advice for all but a good curve."""
+    losses = KINDS[kind]
+    diagnosis = diagnose(LRS[: len(losses)], factor * losses + offset)
+    assert diagnosis.kind == kind
+    assert diagnosis.message.endswith(".")
+    assert diagnosis.message.count(". ") == 0
+    assert (diagnosis.advice == "") == (kind == "ok")
+
+
+def test_a_range_that_is_too_small_says_how_far_to_go() -> None:
+    """A loss that still falls at the end asks for ten times the largest rate."""
+    lrs = np.geomspace(1e-7, 3e-3, 80)
+    diagnosis = diagnose(lrs, s_curve(lrs))
+    assert diagnosis.kind == "range_too_small"
+    assert diagnosis.extend_to == pytest.approx(0.03)
+    assert "3e-2" in diagnosis.advice
+
+
+def test_a_loss_that_breaks_off_without_having_fallen_is_not_finite() -> None:
+    """Flat and then NaN points to the data, not to the learning rate."""
+    losses = np.append(2.3 + 0.05 * noise(9)[:60], np.nan)
+    assert diagnose(LRS[:61], losses).kind == "nonfinite"
+
+
+def test_few_losses_that_only_rise_explode_from_the_start() -> None:
+    """A run that was stopped after some exploding steps is no run with too few points."""
+    losses = [2.3, 80.0, 4e3, 2e5, 1e7]
+    assert diagnose(LRS[:5], losses).kind == "explodes_from_start"
+    assert diagnose(LRS[:2], [2.3, 2.4]).kind == "too_few_points"
+    assert diagnose(LRS[:3], [2.3, 50.0, np.inf]).kind == "explodes_from_start"
+
+
+def test_batches_in_a_fixed_order_are_noticed() -> None:
+    """A loss that repeats every ten steps asks for shuffling."""
+    rounds = np.tile(noise(10, 10), 10) + 0.1 * noise(11)
+    diagnosis = diagnose(LRS, rounds)
+    assert diagnosis.kind == "noise"
+    assert "Shuffle" in diagnosis.advice
+
+
+def test_typical_ranges_are_the_tutorials() -> None:
+    """The table of architectures and their usual rates."""
+    assert TYPICAL_RANGES == {
+        "MLP": (1e-4, 1e-2),
+        "CNN": (1e-4, 1e-2),
+        "transformer": (1e-5, 1e-3),
+        "fine-tuning": (1e-6, 1e-4),
+        "large batch": (1e-3, 1e-1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("lr", "text"), [(0.8, "0.8"), (0.0213, "2.1e-2"), (1e-4, "1e-4"), (12.34, "12"), (0.998, "1"), (3e5, "3e5")]
+)
+def test_rates_are_written_as_people_write_them(lr: float, text: str) -> None:
+    """Two digits, and an exponent only where it helps."""
+    assert lr_text(lr) == text
