@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from lrwidget.divergence import Divergence
-from lrwidget.loop import exhaust
+from lrwidget.loop import exhaust, warn_if_not_restoring
 from lrwidget.range_test import RangeTest
 from lrwidget.result import FloatArray, RangeTestResult
 from lrwidget.steps import TrainStep
@@ -172,6 +172,7 @@ class LearningRateFinder:
         """Several range tests as one iterator, as `steps` is for one; see `lrwidget.repeats.RepeatedTest`."""
         from lrwidget.repeats import RepeatedTest
 
+        warn_if_not_restoring(train_step)
         return RepeatedTest(self, train_step, num_runs)
 
     def repeat(self, train_step: TrainStep, num_runs: int = 3) -> RepeatedResult:
@@ -201,7 +202,10 @@ class LearningRateFinder:
         BaseException
             Whatever the train step raises carries on, with what was recorded so far as ``error.partial_result``.
         """
-        return exhaust(self.repeat_steps(train_step, num_runs))
+        from lrwidget.repeats import RepeatedTest
+
+        warn_if_not_restoring(train_step)
+        return exhaust(RepeatedTest(self, train_step, num_runs))
 
     def verify_steps(
         self,
@@ -215,6 +219,7 @@ class LearningRateFinder:
         """A verification as an iterator, as `steps` is for a range test; see `lrwidget.verify.Verification`."""
         from lrwidget.verify import Verification
 
+        warn_if_not_restoring(train_step)
         return Verification(self, train_step, lrs, num_steps, around=around, schedule=schedule)
 
     def verify(
@@ -239,8 +244,8 @@ class LearningRateFinder:
             Steps of each training. None: as many as a range test has, or, with `lrs`, an equal share of five range
             tests. By default all together cost no more than that.
         around
-            The rate to verify, or a suggestion or a range test's result that tells it. None (and no `lrs`): a range
-            test is run first.
+            The rate to verify, or a suggestion or a range test's result that tells it; it is kept unless another one
+            is clearly better. None (and no `lrs`): a range test is run first.
         schedule
             ``schedule(step)`` is a factor on each rate. None: constant rates.
 
@@ -256,7 +261,10 @@ class LearningRateFinder:
         BaseException
             Whatever the train step raises carries on, with what was recorded so far as ``error.partial_result``.
         """
-        return exhaust(self.verify_steps(train_step, lrs, num_steps, around=around, schedule=schedule))
+        from lrwidget.verify import Verification
+
+        warn_if_not_restoring(train_step)
+        return exhaust(Verification(self, train_step, lrs, num_steps, around=around, schedule=schedule))
 
     def verify_plan(
         self, lrs: Sequence[Rate] | None = None, num_steps: int | None = None, *, around: Around | None = None

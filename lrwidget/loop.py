@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -43,6 +44,16 @@ def exhaust(job: Job[Result_co]) -> Result_co:
         error.add_note("lrwidget: what was recorded is kept in error.partial_result")
         raise
     return job.result
+
+
+def warn_if_not_restoring(train_step: TrainStep) -> None:
+    """Tell the caller's caller if runs that are to be compared cannot start from one state."""
+    if callable(train_step) and not isinstance(train_step, AbstractContextManager):
+        warnings.warn(
+            "this train step does not restore what it changes, so each run goes on where the one before it ended; "
+            "use TorchStep, KerasStep or RestoringStep",
+            stacklevel=3,
+        )
 
 
 def train(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from numbers import Integral
 from os import PathLike
@@ -73,7 +71,6 @@ class RepeatedTest(Iterator[RepeatRecord]):
             raise TypeError(f"need a train step, a callable lr -> loss, got {train_step!r}")
         self.num_runs = checked_count("num_runs", num_runs, 1, "3 is a good start")
         self.num_steps = self.num_runs * finder.num_steps
-        warn_if_not_restoring(train_step)
         # Run 0 is the plain range test; the others draw other batches.
         self._tests = [RangeTest(finder, train_step, seed=run or None) for run in range(self.num_runs)]
         self._steps = _run_all(self._tests)
@@ -258,16 +255,6 @@ class RepeatedResult(RangeTestResult):
         first, rest = super().__str__().split("\n", 1)
         return (
             f"{len(self.results)} range tests, their median curve: {first.removeprefix('Range test: ')}\n{rest}{apart}"
-        )
-
-
-def warn_if_not_restoring(train_step: TrainStep) -> None:
-    """Say so if what is to be compared cannot start from one state."""
-    if not isinstance(train_step, AbstractContextManager):
-        warnings.warn(
-            "this train step does not restore what it changes, so each training goes on where the one before it "
-            "ended; use TorchStep, KerasStep or RestoringStep",
-            stacklevel=5,
         )
 
 

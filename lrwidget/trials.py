@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -24,7 +24,7 @@ _TAIL_FRACTION = 0.25  # the last steps whose mean is the final loss: enough to 
 _MIN_TAIL = 5
 _SIGNIFICANT = 2.0  # standard errors
 _RISEN = 4.0  # standard deviations of the last losses above the first one: not by chance
-_NEGLIGIBLE_FRACTION = 0.002  # of the fall of the best: whatever the noise, nobody would mind
+_NEGLIGIBLE_FRACTION = 0.01  # of the fall of the best: less may turn around in a longer training
 
 _FINISHED = (StopReason.COMPLETED, StopReason.DATA_EXHAUSTED)
 _EXPLODED = (StopReason.DIVERGED, StopReason.NOT_FINITE)
@@ -81,7 +81,7 @@ class Standing:
         How far the final loss lies above the lowest one, and the standard error of that. It is taken from the
         differences step by step, so where all trainings see the same batches their common noise drops out.
     verdict
-        "best", "as good" (as the best, within twice the standard error or 0.2 % of its fall), "worse", "clearly
+        "best", "as good" (as the best, within twice the standard error or 1 % of its fall), "worse", "clearly
         worse" (stopped early), "diverged" or "not finished".
     num_steps
         How many steps it trained.
@@ -98,6 +98,13 @@ class Standing:
     verdict: Verdict
     num_steps: int
     trial: int
+
+    @property
+    def is_within_noise(self) -> bool:
+        """Whether noise alone may have put it behind the best one."""
+        if self.excess is None or self.excess_error is None:
+            return False
+        return self.excess <= _SIGNIFICANT * self.excess_error
 
 
 def rank(trials: Sequence[Trial]) -> list[Standing]:
@@ -182,12 +189,13 @@ def _standing(place: int, index: int, trial: Trial, tails: Mapping[int, FloatArr
     excess = final - float(tails[best].mean())
     excess_error = 0.0 if index == best else standard_error(losses - tails[best])
     fall = float(trial.losses[0] - tails[best].mean())
-    verdict: Verdict = "best" if index == best else "worse"
-    if index != best and excess <= max(_SIGNIFICANT * excess_error, _NEGLIGIBLE_FRACTION * fall):
-        verdict = "as good"
+    standing = Standing(place, trial.lr, final, error, excess, excess_error, "worse", len(trial.losses), index)
     if _has_exploded(trial, losses):
-        verdict = "diverged"
-    return Standing(place, trial.lr, final, error, excess, excess_error, verdict, len(trial.losses), index)
+        return replace(standing, verdict="diverged")
+    if index == best:
+        return replace(standing, verdict="best")
+    is_as_good = standing.is_within_noise or excess <= _NEGLIGIBLE_FRACTION * fall
+    return replace(standing, verdict="as good") if is_as_good else standing
 
 
 def _has_exploded(trial: Trial, tail: FloatArray) -> bool:

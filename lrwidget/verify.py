@@ -14,10 +14,9 @@ from lrwidget.divergence import DivergenceWatch
 from lrwidget.finder import LearningRateFinder
 from lrwidget.loop import train
 from lrwidget.range_test import RangeTest
-from lrwidget.repeats import warn_if_not_restoring
 from lrwidget.result import FloatArray, Recording, StepRecord, StopReason
 from lrwidget.steps import TrainStep
-from lrwidget.trials import TIED, WINDOW, Trial, is_hopeless, rank
+from lrwidget.trials import WINDOW, Trial, is_hopeless, rank
 from lrwidget.verify_plan import (
     Around,
     PlannedTrial,
@@ -74,8 +73,8 @@ class Verification(Iterator[TrialRecord]):
     num_steps
         Steps of each training. None: as many as a range test has, or, with `lrs`, an equal share of five range tests.
     around
-        The rate to verify, or a suggestion or a range test's result that tells it. None (and no `lrs`): a range test
-        is run first.
+        The rate to verify, or a suggestion or a range test's result that tells it; it is kept unless another one is
+        clearly better. None (and no `lrs`): a range test is run first.
     schedule
         ``schedule(step)`` is a factor on each rate. None: constant rates.
 
@@ -109,12 +108,12 @@ class Verification(Iterator[TrialRecord]):
         self.plan = plan(finder, lrs, num_steps, around)
         self._course = _Course(self.plan, schedule)
         if lrs is not None:
+            self._course.centre_lr = None if around is None else centre_of(around)
             self._course.planned = _middle_first(planned_trials(lrs, self.plan.num_steps, schedule))
         elif around is not None:
             self._course.centre(centre_of(around))
         else:
             self._course.range_test = RangeTest(finder, train_step)
-        warn_if_not_restoring(train_step)
         self._steps = _verify(self._course, train_step)
 
     def __next__(self) -> TrialRecord:
@@ -172,10 +171,12 @@ class _Course:
     planned: list[PlannedTrial] = field(default_factory=list)
     begun: list[_TrialRun] = field(default_factory=list)
     range_test: RangeTest | None = None
+    centre_lr: float | None = None
     notes: Recording = field(default_factory=lambda: Recording(settings={}))
 
     def centre(self, lr: float) -> None:
         """Plan the first trials around this rate."""
+        self.centre_lr = lr
         trials = [planned_trial(rate, self.plan.num_steps, self.schedule) for rate in first_lrs(lr)]
         self.planned = _middle_first(trials)
 
@@ -189,7 +190,7 @@ class _Course:
             return None
         ranking = rank(self.trials())
         losses = {s.lr: math.inf if s.final_loss is None else s.final_loss for s in ranking}
-        lr = next_lr(losses, {s.lr for s in ranking if s.verdict in TIED})
+        lr = next_lr(losses, {s.lr for s in ranking if s.is_within_noise})
         return None if lr is None else planned_trial(lr, self.plan.num_steps, self.schedule)
 
     def steps_left(self) -> int:
@@ -210,6 +211,7 @@ class _Course:
         return VerifyResult(
             tuple(sorted(self.trials(), key=lambda trial: trial.lr)),
             self.plan.num_steps,
+            self.centre_lr,
             None if self.range_test is None else self.range_test.result,
             self.notes.stop_reason or StopReason.STOPPED,
             self.notes.error,

@@ -28,6 +28,8 @@ class VerifyResult:
         The trainings, by rising learning rate.
     num_steps
         How many steps each training was to take.
+    centre_lr
+        The rate that they were to verify, or None.
     range_test
         The range test that came first, or None.
     stop_reason
@@ -40,6 +42,7 @@ class VerifyResult:
 
     trials: tuple[Trial, ...]
     num_steps: int
+    centre_lr: float | None = None
     range_test: RangeTestResult | None = None
     stop_reason: StopReason = StopReason.COMPLETED
     error: str | None = None
@@ -57,16 +60,18 @@ class VerifyResult:
 
     @property
     def best(self) -> Trial | None:
-        """The trial in the middle of those that cannot be told from the one with the lowest final loss.
+        """The trial with the lowest final loss; of several that cannot be told apart, the one nearest to `centre_lr`.
 
-        The middle is the geometric mean of their rates: at both ends of a tie the next thing is a worse one. None if
-        no training came to an end, or each ended above its start.
+        So a suggestion is kept unless another rate is better by more than the noise and by 1 % of the fall: a longer
+        training may turn smaller leads around. Without a `centre_lr` the one nearest to the middle of the tied rates
+        (their geometric mean) is taken. None if no training came to an end, or each ended above its start.
         """
         tied = _tied(self.ranking)
         if not tied:
             return None
-        middle = np.mean([math.log(standing.lr) for standing in tied])
-        place = min(range(len(tied)), key=lambda i: (round(abs(math.log(tied[i].lr) - middle), 9), i))
+        logs = [math.log(standing.lr) for standing in tied]
+        centre = float(np.mean(logs)) if self.centre_lr is None else math.log(self.centre_lr)
+        place = min(range(len(tied)), key=lambda i: (round(abs(logs[i] - centre), 9), i))
         return self.trials[tied[place].trial]
 
     @property
@@ -145,7 +150,8 @@ def _conclusion(result: VerifyResult) -> list[str]:
     lines = [f"Best LR: {result.best_lr:.1e}"]
     others = [lr for lr in result.tied_lrs if lr != result.best_lr]
     if others:
-        lines.append("It cannot be told from " + ", ".join(f"{lr:.1e}" for lr in others) + "; the middle one is taken.")
+        kept = "the middle one is taken" if result.centre_lr is None else "the one nearest to the suggestion is kept"
+        lines.append("It cannot be told from " + ", ".join(f"{lr:.1e}" for lr in others) + f"; {kept}.")
     if result.edge is not None:
         beyond = "lower" if result.edge == "lowest" else "higher"
         lines.append(f"It is the {result.edge} rate tried: a {beyond} one may train better still.")

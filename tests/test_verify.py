@@ -137,7 +137,7 @@ def test_trainings_that_end_early_leave_their_steps_to_others():
     assert job.plan.total_steps == 200
     for _ in job:
         pass
-    assert [(lrs[0], len(lrs)) for lrs in step.lrs[:5]] == [(1.0, 40), (4.0, 20), (0.25, 40), (0.5, 40), (2.0, 20)]
+    assert [(lrs[0], len(lrs)) for lrs in step.lrs[:5]] == [(1.0, 40), (4.0, 20), (0.25, 40), (2.0, 20), (0.5, 40)]
     assert len(job.result.trials) == 6
     assert job.result.num_steps_taken <= 200
     assert len(step.lrs) == step.left == len(job.result.trials)

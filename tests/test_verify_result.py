@@ -29,15 +29,24 @@ def test_the_best_rate_is_the_one_with_the_lowest_final_loss():
 
 
 def test_of_a_tie_the_middle_rate_is_the_best():
-    """Four rates that differ by less than 0.2 % of the fall: the one nearest to their geometric mean, ranked higher
+    """Four rates that differ by less than 1 % of the fall: the one nearest to their geometric mean, ranked higher
     where two are equally near."""
-    levels = {0.01: 1.5, 0.03: 0.5005, 0.1: 0.501, 0.3: 0.5, 1.0: 0.5015}
+    levels = {0.01: 1.5, 0.03: 0.501, 0.1: 0.502, 0.3: 0.5, 1.0: 0.503}
     result = result_of(*[trial(lr, level) for lr, level in levels.items()])
     assert result.tied_lrs == [0.03, 0.1, 0.3, 1.0]
     assert result.ranking[0].lr == 0.3
     assert result.best_lr == 0.3
     three = result_of(*[trial(lr, level) for lr, level in levels.items() if lr != 1.0])
     assert (three.tied_lrs, three.best_lr) == ([0.03, 0.1, 0.3], 0.1)
+
+
+def test_a_suggestion_is_kept_unless_another_rate_is_clearly_better():
+    """Of a tie the rate nearest to the one that was to be verified is the best; a clear winner is the best anyway."""
+    trials = trial(0.01, 1.5), trial(0.03, 0.501), trial(0.1, 0.502), trial(0.3, 0.5), trial(1.0, 0.503)
+    assert result_of(*trials, centre_lr=0.03).best_lr == 0.03
+    assert result_of(*trials, centre_lr=1.0).best_lr == 1.0
+    assert result_of(*trials, centre_lr=0.01).best_lr == 0.03
+    assert "the one nearest to the suggestion is kept" in str(result_of(*trials, centre_lr=0.03))
 
 
 @pytest.mark.parametrize(("levels", "edge"), [((0.5, 1.0), "lowest"), ((1.0, 0.5), "highest")])
@@ -65,7 +74,7 @@ def test_where_no_loss_fell_there_is_no_best_rate():
 def test_without_a_suggestion_to_verify_the_text_says_why():
     """The range test's reason stands where the best rate would."""
     flat = RangeTestResult(np.geomspace(1e-5, 1, 50), np.ones(50))
-    result = VerifyResult((), 80, flat)
+    result = VerifyResult((), 80, range_test=flat)
     assert str(result).endswith("Best LR: none\n" + flat.suggest().reason)
     assert result.num_steps_taken == 50
 
