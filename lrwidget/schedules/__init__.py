@@ -28,8 +28,8 @@ from .huggingface import (
     inverse_sqrt,
     linear_with_warmup,
     polynomial_with_warmup,
-    warmup_stable_decay,
 )
+from .plateau import warmup_stable_decay
 from .registry import SCHEDULES, Entry, Parameter, make
 from .schedule import Phase, Schedule
 from .tutorial import one_cycle_quadratic, warmup_cosine

@@ -5,16 +5,10 @@ from __future__ import annotations
 import math
 
 from . import formulas
-from .parameters import FLOOR, NUM_CYCLES, PEAK, POWER, TOTAL_STEPS, WARMUP_STEPS, choice, named, steps
+from .parameters import FLOOR, NUM_CYCLES, PEAK, POWER, TOTAL_STEPS, WARMUP_STEPS, named, steps
 from .registry import Parameter, register
 from .schedule import Formula, Phase, Schedule, Trend
-from .warmups import RISES
-
-_FALLS: dict[str, formulas.Function] = {
-    "linear": formulas.fall_linear,
-    "cosine": formulas.fall_cosine,
-    "1-sqrt": formulas.fall_sqrt,
-}
+from .warmups import after_warmup
 
 
 @register("Constant with warm-up", {"peak": PEAK, "warmup_steps": WARMUP_STEPS})
@@ -31,7 +25,7 @@ def constant_with_warmup(peak: float, warmup_steps: int) -> Schedule:
         W, the number of steps of the warm-up.
     """
     formula = Formula(formulas.constant_with_warmup, {"peak": peak, "warmup_steps": warmup_steps})
-    phases = _after_warmup(warmup_steps, Phase("constant", warmup_steps, math.inf, "flat"))
+    phases = after_warmup(warmup_steps, Phase("constant", warmup_steps, math.inf, "flat"))
     return Schedule(formula, peak, 0.0 if warmup_steps else peak, lambda: phases)
 
 
@@ -144,7 +138,7 @@ def cosine_with_restarts(peak: float, total_steps: int, warmup_steps: int = 0, n
     arguments = {"peak": peak, "warmup_steps": warmup_steps, "total_steps": total_steps, "num_cycles": num_cycles}
     edges = [warmup_steps + (total_steps - warmup_steps) * i / num_cycles for i in range(num_cycles + 1)]
     cycles = [Phase(f"cycle {i + 1}", edges[i], edges[i + 1], "falling", continuous=i == 0) for i in range(num_cycles)]
-    phases = _after_warmup(warmup_steps, *cycles)
+    phases = after_warmup(warmup_steps, *cycles)
     formula = Formula(formulas.cosine_with_restarts, arguments, total_steps)
     return Schedule(formula, peak, 0.0, lambda: phases, total_steps, total_steps)
 
@@ -215,88 +209,8 @@ def inverse_sqrt(peak: float, warmup_steps: int, timescale: int | None = None) -
     """
     scale = timescale if timescale is not None else warmup_steps or 10_000
     formula = Formula(formulas.inverse_sqrt, {"peak": peak, "warmup_steps": warmup_steps, "timescale": scale})
-    phases = _after_warmup(warmup_steps, Phase("decay", warmup_steps, math.inf, "falling"))
+    phases = after_warmup(warmup_steps, Phase("decay", warmup_steps, math.inf, "falling"))
     return Schedule(formula, peak, 0.0, lambda: phases)
-
-
-@register(
-    "Warm-up, stable, decay",
-    {
-        "peak": PEAK,
-        "total_steps": TOTAL_STEPS,
-        "warmup_steps": WARMUP_STEPS,
-        "decay_steps": steps("Decay", 0.2, least=0),
-        "warmup_kind": choice("Warm-up shape", "linear", "cosine", "1-sqrt"),
-        "decay_kind": choice("Decay shape", "cosine", "linear", "1-sqrt"),
-        "floor": FLOOR,
-        "num_cycles": NUM_CYCLES,
-    },
-)
-def warmup_stable_decay(
-    peak: float,
-    total_steps: int,
-    warmup_steps: int,
-    decay_steps: int,
-    warmup_kind: str = "linear",
-    decay_kind: str = "cosine",
-    floor: float = 0.0,
-    num_cycles: float = 0.5,
-) -> Schedule:
-    r"""A warm-up, a long stable part at the peak, and a decay at the end (transformers' get_wsd_schedule).
-
-    With W warm-up, D decay and T total steps,
-
-    .. math:: lr(t) = floor + (peak - floor) \, f
-
-    where f rises with q = t / W as q (linear), :math:`(1 - \cos \pi q) / 2` (cosine) or :math:`1 - \sqrt{1 - q}`
-    (1-sqrt); is 1 up to step T - D; falls with q = (t - T + D) / D as 1 - q, :math:`(1 + \cos 2 \pi c q) / 2` or
-    :math:`1 - \sqrt{q}`; and is 0 at step T.
-
-    Parameters
-    ----------
-    peak
-        The learning rate of the stable part.
-    total_steps
-        T, the number of optimizer steps of the training.
-    warmup_steps
-        W, the number of steps of the warm-up.
-    decay_steps
-        D, the number of steps of the decay.
-    warmup_kind
-        The shape of the warm-up: "linear", "cosine" or "1-sqrt".
-    decay_kind
-        The shape of the decay: "linear", "cosine" or "1-sqrt".
-    floor
-        The learning rate at both ends.
-    num_cycles
-        c, the number of whole waves of a cosine decay; 0.5 goes down once.
-
-    References
-    ----------
-    Hägele et al., "Scaling laws and compute-optimal training beyond fixed training durations",
-    https://arxiv.org/abs/2405.18392
-    """
-    decay_start = total_steps - decay_steps
-    if decay_start < warmup_steps:
-        raise ValueError(
-            f"need warmup_steps + decay_steps <= total_steps, got warmup_steps={warmup_steps}, "
-            f"decay_steps={decay_steps}, total_steps={total_steps}; shorten one or train longer"
-        )
-    cycles = {"num_cycles": num_cycles} if decay_kind == "cosine" else {}
-    arguments = {
-        "peak": peak,
-        "floor": floor,
-        "warmup_steps": warmup_steps,
-        "decay_start": decay_start,
-        "total_steps": total_steps,
-        "rise": Formula(RISES[warmup_kind], {}, 1.0),
-        "fall": Formula(_FALLS[decay_kind], cycles, 1.0),
-    }
-    trend: Trend = "falling" if decay_kind != "cosine" or num_cycles <= 0.5 else "mixed"
-    parts = (Phase("stable", warmup_steps, decay_start, "flat"), Phase("decay", decay_start, total_steps, trend))
-    phases = _after_warmup(warmup_steps, *(part for part in parts if part.end > part.start))
-    formula = Formula(formulas.warmup_stable_decay, arguments, total_steps)
-    return Schedule(formula, peak, floor, lambda: phases, total_steps, total_steps)
 
 
 def _cosine(peak: float, floor: float, total_steps: int, warmup_steps: int, num_cycles: float) -> Schedule:
@@ -312,9 +226,5 @@ def _decay(
     formula: Formula, peak: float, floor: float, warmup_steps: int, total_steps: int, trend: Trend = "falling"
 ) -> Schedule:
     """Give a schedule of a warm-up from 0 and one decay."""
-    phases = _after_warmup(warmup_steps, Phase("decay", warmup_steps, total_steps, trend))
+    phases = after_warmup(warmup_steps, Phase("decay", warmup_steps, total_steps, trend))
     return Schedule(formula, peak, 0.0 if warmup_steps else floor, lambda: phases, total_steps, total_steps)
-
-
-def _after_warmup(warmup_steps: int, *phases: Phase) -> list[Phase]:
-    return [*([Phase("warm-up", 0, warmup_steps, "rising")] if warmup_steps else []), *phases]

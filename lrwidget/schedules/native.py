@@ -154,9 +154,10 @@ def _preparation(schedule: Schedule, framework: str) -> str:
     if framework not in ("torch", "transformers") or schedule.name in ("one_cycle", "cyclic"):
         return ""
     lines = [
+        "# The scheduler builds on the rate that the optimizer has.",
         "for group in optimizer.param_groups:",
-        f'    group["lr"] = group["initial_lr"] = {schedule.peak!r}  # on which the scheduler builds',
+        f'    group["lr"] = group["initial_lr"] = {schedule.peak!r}',
     ]
     if schedule.name == "polynomial_with_warmup":
-        lines.append(f'optimizer.defaults["lr"] = {schedule.peak!r}  # which this one reads too')
+        lines.append(f'optimizer.defaults["lr"] = {schedule.peak!r}')
     return "\n".join(lines) + "\n"

@@ -209,3 +209,8 @@ def _fill_momenta(parts: Sequence[Schedule], lengths: Sequence[int]) -> list[obj
             filled.append(part.momentum_formula)
             held = part.momentum(length)
     return filled
+
+
+def after_warmup(warmup_steps: int, *phases: Phase) -> list[Phase]:
+    """Give the phases with that of the warm-up in front, if it takes any step."""
+    return [*([Phase("warm-up", 0, warmup_steps, "rising")] if warmup_steps else []), *phases]

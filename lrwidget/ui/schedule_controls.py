@@ -1,4 +1,4 @@
-"""Controls built from the description of a parameter: a slider to drag, a box to type in, a word, a tick."""
+"""Controls built from the description of a parameter: a slider to drag, a box to type in, words, a tick."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ipywidgets import Box, Checkbox, Dropdown, FloatLogSlider, FloatSlider, IntSlider, Label, Text
+from ipywidgets import Box, Checkbox, FloatLogSlider, FloatSlider, IntSlider, Label, Text, ToggleButtons
 
 from lrwidget.live.schedule_values import Control
 from lrwidget.ui.parts import set_traits
@@ -17,14 +17,14 @@ _SLIDERS = (FloatLogSlider, FloatSlider, IntSlider)
 
 
 class ValueControl:
-    """One value: a slider and a box with the number in writing; or a list, a tick, or the box alone.
+    """One value: a slider and a box with the number in writing; or a row of words, a tick, or the box alone.
 
     Parameters
     ----------
     control
         What to begin with; later ones are of the same parameter.
     move
-        Called with the value to which the slider, the list or the tick was moved.
+        Called with the value to which the slider, the words or the tick were moved.
     type_in
         Called with the text that was typed.
     """
@@ -46,11 +46,12 @@ class ValueControl:
             self.text = Text(
                 value=control.text, continuous_update=False, tooltip=f"{parameter.label}: {parameter.help}"
             )
-            if self.input is None:
-                self.text.description = parameter.label
-                self.text.style.description_width = _LABEL_WIDTH
+            if self.input is None:  # a box with a description of its own would show no tooltip
+                children.append(Label(parameter.label).add_class("lrw-value-name"))
             self.text.observe(lambda change: type_in(change["new"]), "value")
-            self.text.add_class("lrw-value-text" if self.input is not None else "lrw-value-input")
+            self.text.add_class("lrw-value-text" if self.input is not None else "lrw-value-input").add_class(
+                "lrw-number"
+            )
             children.append(self.text)
         self._unit = Label(control.unit).add_class("lrw-value-unit")
         self.box = Box([*children, self._unit]).add_class("lrw-value")
@@ -103,7 +104,7 @@ def _input(control: Control) -> Any:
     """Give the input that suits the kind of a parameter; None where only typing does."""
     parameter, value, low, high = control.parameter, control.value, control.low, control.high
     if parameter.kind == "choice":
-        return Dropdown(options=parameter.choices, value=value)
+        return ToggleButtons(options=parameter.choices, value=value, tooltips=[parameter.help] * len(parameter.choices))
     if parameter.kind == "flag":
         return Checkbox(value=value, indent=True)
     if parameter.kind == "milestones":

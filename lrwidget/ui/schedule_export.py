@@ -7,13 +7,13 @@ import keyword
 from collections.abc import MutableMapping
 from typing import Any
 
-from ipywidgets import HTML, Box, Button, Dropdown, Text, VBox
+from ipywidgets import HTML, Box, Dropdown, Label, Text, VBox
 
 from lrwidget.live.schedule_model import ScheduleModel
 from lrwidget.live.schedule_preview import Preview, ScheduleFrame
 from lrwidget.schedules.schedule import Framework
 from lrwidget.ui import markup
-from lrwidget.ui.parts import Act, set_traits
+from lrwidget.ui.parts import Act, button, set_traits
 
 _FRAMEWORKS: dict[str, Framework] = {
     "PyTorch": "torch",
@@ -45,20 +45,18 @@ class ScheduleExport:
         self._message = ""
         self._asked = ""  # the name whose overwriting has been asked for
         self._link = ""
-        self.variable = Text("schedule_df", description="Save as", continuous_update=False)
-        self.variable.tooltip = "The name under which the notebook shall find the table"
+        self.variable = Text("schedule_df", continuous_update=False)
+        self.variable.tooltip = "Variable: the name under which the notebook shall find the table"
         self.variable.observe(lambda _: act(self._forget_question), "value")
-        self.save = Button(description="DataFrame", icon="table")
-        self.save.tooltip = "Put one row per step into that variable: step, epoch, lr, momentum"
-        self.save.on_click(lambda _: act(self.save_variable))
-        self.csv = Button(description="CSV", icon="file-text-o", tooltip="Write the same table as a file to download")
-        self.csv.on_click(lambda _: act(self.make_csv))
+        tip = "Put one row per step into that variable: step, epoch, lr, momentum"
+        self.save = button("DataFrame", tip, "table", act, self.save_variable)
+        self.csv = button("CSV", "Write the same table as a file to download", "save", act, self.make_csv)
         self.framework = Dropdown(options=list(_FRAMEWORKS), description="Code")
         self.framework.tooltip = "The framework for which the schedule is written as code"
         self.framework.observe(lambda _: act(lambda: None), "value")
         self._says = HTML().add_class("lrw-export-says")
         self._code = HTML().add_class("lrw-code")
-        row = Box([self.variable, self.save, self.csv, self.framework]).add_class("lrw-export-row")
+        row = Box([Label("Save as"), self.variable, self.save, self.csv, self.framework]).add_class("lrw-export-row")
         self.box = VBox([row, self._says, self._code]).add_class("lrw-export")
 
     # Intents
@@ -131,7 +129,7 @@ class ScheduleExport:
             # Lab's own shortcuts must not see the keys pressed in here: a C there copies a cell.
             self._code.value = (
                 f'<textarea readonly data-lm-suppress-shortcuts="true" spellcheck="false" rows="{rows}" '
-                f'aria-label="Code of the schedule">{markup.text(code)}</textarea>'
+                f'title="Select and copy" aria-label="Code of the schedule">{markup.text(code)}</textarea>'
             )
 
 

@@ -13,6 +13,7 @@ from lrwidget.live.schedule_preview import Preview, ScheduleFrame
 from lrwidget.schedules import Phase
 from lrwidget.schedules.schedule import FloatArray
 from lrwidget.ui.parts import set_traits
+from lrwidget.ui.ticks import set_ticks
 
 CURVE = "var(--lrw-curve, #0072b2)"
 MOMENTUM = "var(--lrw-mark, #d55e00)"
@@ -44,6 +45,7 @@ class SchedulePlot:
 
     def __init__(self) -> None:
         self._frame: ScheduleFrame | None = None
+        self._ticks: dict[Axis, tuple[list[float], list[str]]] = {}
         self._x = LinearScale(min=0.0, max=1.0, allow_padding=False)
         self._linear = LinearScale(min=0.0, max=1.0, allow_padding=False)
         self._log = LogScale(min=0.1, max=1.0, allow_padding=False)
@@ -141,11 +143,12 @@ class SchedulePlot:
         if last is None or frame.log != last.log:
             for mark in (*self._overlays, self._line, self._hover):
                 mark.scales = self._scales(frame.log)
-        _set_ticks(self._x_axis, loss_ticks(0.0, end), [f"{tick:,.0f}" for tick in loss_ticks(0.0, end)])
+        self._set_ticks(self._x_axis, loss_ticks(0.0, end), [f"{tick:,.0f}" for tick in loss_ticks(0.0, end)])
         ticks = lr_ticks(low, high) if frame.log else loss_ticks(low, high)
-        with self._y_axis.hold_sync():  # neither kind of axis can draw the ticks of the other
-            self._y_axis.scale = scale
-            _set_ticks(self._y_axis, ticks, [short_number(tick) for tick in ticks])
+        labels = [short_number(tick) for tick in ticks]
+        # The axis changes its scale a moment after its ticks, and a logarithmic one has no place for 0.
+        self._set_ticks(self._y_axis, [tick or _ALMOST_ZERO * high for tick in ticks], labels)
+        self._y_axis.scale = scale
 
     def _render_lines(self, frame: ScheduleFrame) -> None:
         shown = _shown(frame)
@@ -192,8 +195,13 @@ class SchedulePlot:
         with self._momentum_scale.hold_sync():
             set_traits(self._momentum_scale, min=low - margin, max=high + margin)
         ticks = loss_ticks(low, high) if high > low else [low]
-        _set_ticks(self._momentum_axis, ticks, tick_labels(ticks))
+        self._set_ticks(self._momentum_axis, ticks, tick_labels(ticks))
         _draw(self._momentum, preview.steps, momenta, -np.inf)
+
+    def _set_ticks(self, axis: Axis, ticks: list[float], labels: list[str]) -> None:
+        if self._ticks.get(axis) != (ticks, labels):
+            self._ticks[axis] = ticks, labels
+            set_ticks(axis, ticks, labels)
 
     def _scale(self, log: bool = False) -> LinearScale | LogScale:
         return self._log if log else self._linear
@@ -223,13 +231,6 @@ def _lr_range(previews: list[Preview], log: bool) -> tuple[float, float]:
     return low, high * (high / low) ** _HEADROOM
 
 
-def _set_ticks(axis: Axis, ticks: list[float], labels: list[str]) -> None:
-    keys = {_key(tick): label for tick, label in zip(ticks, labels, strict=True)}
-    if axis.tick_labels != keys:
-        axis.tick_labels = keys
-        axis.tick_values = np.array(ticks, dtype=float)
-
-
 def _has_room(phase: Phase, total_steps: int) -> bool:
     """Whether the name of a phase fits into it, in a window of usual width."""
     return (phase.end - phase.start) / total_steps > 0.016 * len(phase.name)
@@ -244,10 +245,3 @@ def _words_at(frame: ScheduleFrame, preview: Preview, i: int) -> str:
     if preview.momenta is not None:
         words.append(f"momentum {preview.momenta[i]:.3g}")
     return escape(" · ".join(word for word in words if word))
-
-
-def _key(value: float) -> str:
-    """Write a number as JavaScript does, which looks its label up."""
-    if 1e-6 <= abs(value) < 1e21 or value == 0:
-        return np.format_float_positional(value, trim="-")
-    return np.format_float_scientific(value, trim="-", exp_digits=1)

@@ -13,19 +13,20 @@ CSS = """
 .lrw-schedule-side { grid-area: side; }
 .lrw-schedule-picture { grid-area: picture; }
 .lrw-schedule-export { grid-area: export; }
-.lrw-schedule .widget-dropdown, .lrw-schedule .widget-toggle-buttons { width: auto; }
+.lrw-schedule .widget-dropdown, .lrw-schedule .widget-toggle-buttons { width: auto; flex-shrink: 0; }
 .lrw-schedule .widget-label { min-width: 0; text-align: left; flex-shrink: 0; }
 .lrw-schedule-choice .widget-label, .lrw-schedule-side > * > .widget-label { width: 9.5em; }
 .lrw-schedule .widget-toggle-buttons { display: flex; align-items: center; }
 .lrw-schedule .widget-toggle-buttons > div { margin-left: 6px; }
-.lrw-schedule .widget-toggle-buttons .widget-toggle-button { width: auto; min-width: 76px; box-shadow: none; }
+.lrw-schedule .widget-toggle-buttons .widget-toggle-button { width: auto; min-width: 52px; padding: 0 8px;
+  box-shadow: none; }
 .lrw-schedule-side > .widget-toggle-button { width: auto; align-self: flex-start; margin-left: calc(9.5em + 10px); }
 .lrw-schedule-summary { color: var(--jp-ui-font-color2); line-height: 1.35; margin: 0 2px 4px; }
 .lrw-schedule-values { display: flex; flex-flow: column; }
 .lrw-value { display: flex; flex-flow: row nowrap; align-items: center; }
 .lrw-value .lrw-value-input { flex: 1 1 auto; width: auto; min-width: 0; }
+.lrw-value .lrw-value-name.widget-label { flex: 0 0 auto; width: 9.5em; margin-right: 8px; }
 .lrw-value .lrw-value-text { flex: 0 0 84px; width: 84px; }
-.lrw-value .lrw-value-text input { font-variant-numeric: tabular-nums; }
 .lrw-value .lrw-value-unit.widget-label { flex: 0 0 52px; width: 52px; color: var(--jp-ui-font-color2); }
 .lrw-schedule-buttons { display: flex; flex-flow: row wrap; justify-content: flex-end; }
 .lrw-schedule-buttons > button, .lrw-export-row > button { width: auto; }
@@ -37,6 +38,7 @@ CSS = """
 .lrw-overlay { display: flex; align-items: center; }
 .lrw-overlays svg { vertical-align: middle; margin-right: 6px; }
 .lrw-overlay button { width: 24px; padding: 0; background: transparent; }
+.lrw-schedule .lrw-overlay button::before { margin-right: 0; }
 .lrw-schedule-words { line-height: 1.5; }
 .lrw-schedule .lrw-warning, .lrw-schedule .lrw-refusal {
   line-height: 1.4; margin: 3px 0; padding: 4px 10px; border-radius: 4px; font-size: inherit; color: inherit;
@@ -46,14 +48,14 @@ CSS = """
 .lrw-export { margin-top: 4px; padding-top: 4px; border-top: 1px solid var(--jp-border-color2, #d9dee3); }
 .lrw-export-row { display: flex; flex-flow: row wrap; align-items: center; }
 .lrw-export-row .widget-label { width: auto; margin-right: 8px; }
-.lrw-export-row .widget-text { width: 220px; flex: 0 1 auto; }
-.lrw-export-row .widget-dropdown { margin-left: auto; }
+.lrw-export-row .widget-text { width: 170px; flex: 0 1 auto; }
+.lrw-export-row > .widget-dropdown { flex: 0 1 180px; margin-left: auto; }
 .lrw-export-says { line-height: 1.5; }
 .lrw-code textarea {
   width: 100%; box-sizing: border-box; resize: vertical; padding: 6px 8px;
   font-family: var(--jp-code-font-family, monospace); font-size: var(--jp-code-font-size, 13px); line-height: 1.4;
   color: var(--jp-content-font-color1, #24292f); background: var(--jp-cell-editor-background, #f7f7f7);
-  border: 1px solid var(--jp-border-color1, #bdbdbd); border-radius: 3px; white-space: pre; overflow-x: auto;
+  border: 1px solid var(--jp-border-color1, #bdbdbd); border-radius: 3px; white-space: pre-wrap; overflow-x: hidden;
 }
 .lrw-download { color: var(--jp-content-link-color, #0072b2); text-decoration: underline; }
 """

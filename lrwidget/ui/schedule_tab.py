@@ -7,7 +7,7 @@ from functools import partial
 from threading import RLock
 from typing import Any
 
-from ipywidgets import HTML, Box, Button, Dropdown, ToggleButton, ToggleButtons, VBox
+from ipywidgets import HTML, Box, Dropdown, ToggleButton, ToggleButtons, VBox
 
 from lrwidget.live.schedule_model import MOST_OVERLAYS, ScheduleModel
 from lrwidget.live.schedule_preview import ScheduleFrame
@@ -15,13 +15,13 @@ from lrwidget.live.schedule_values import Control
 from lrwidget.schedules import SCHEDULES
 from lrwidget.schedules.warmups import RISES
 from lrwidget.ui import schedule_markup as words
-from lrwidget.ui.parts import Act, set_traits
+from lrwidget.ui.parts import Act, button, guard_messages, set_traits, tree
 from lrwidget.ui.schedule_controls import ValueControl
 from lrwidget.ui.schedule_export import ScheduleExport
 from lrwidget.ui.schedule_plot import SchedulePlot
 from lrwidget.ui.schedule_style import CSS
 
-_NO_FRONT = "none"  # a list shows nothing at all for None
+_NO_FRONT = "none"
 _LINKS = {True: ("Follows the selected LR", "link"), False: ("Locked", "lock")}
 
 
@@ -37,6 +37,8 @@ class ScheduleTab:
         Carries out an intent and has `render` called soon after; by default both at once.
     namespace
         Where the table is saved under a name; the notebook's variables where None.
+    lock
+        Held while widgets are written to, here and by the owner; one of its own where None.
 
     Attributes
     ----------
@@ -49,18 +51,20 @@ class ScheduleTab:
         model: ScheduleModel,
         act: Act | None = None,
         namespace: MutableMapping[str, Any] | None = None,
+        lock: RLock | None = None,
     ) -> None:
         self.model = model
         self._act = act or self._act_at_once
-        self._lock = RLock()
+        self._lock = lock or RLock()
         self._frame = model.frame()
         self._controls: dict[tuple[Any, ...], ValueControl] = {}
         self._make_choices()
         self.plot = SchedulePlot()
         self.export = ScheduleExport(model, self._act, namespace)
-        self._overlays = [_OverlayEntry(partial(self._on_remove_click, i)) for i in range(MOST_OVERLAYS)]
+        self._overlays = [_OverlayEntry(self._act, partial(self._on_remove_click, i)) for i in range(MOST_OVERLAYS)]
         self.widget = self._layout()
         self.render()
+        guard_messages(self.widget, self._lock)
 
     def _make_choices(self) -> None:
         model = self.model
@@ -76,8 +80,9 @@ class ScheduleTab:
         self.step_unit = ToggleButtons(options={"steps": False, "% of total": True}, description="Parts in")
         self.step_unit.tooltips = ["Numbers of steps, whatever the total", "Shares, which grow with the total"]
         self._listen(self.step_unit, model.measure_by_share, lambda frame: frame.by_share)
-        self.front = Dropdown(options=[_NO_FRONT, *RISES], description="Warm-up in front")
-        self.front.tooltip = "A warm-up before the schedule begins; its steps are part of the total"
+        self.front = ToggleButtons(options=[_NO_FRONT, *RISES], description="Warm-up in front")
+        tip = "A warm-up before the schedule begins; its steps are part of the total"
+        self.front.tooltips = ["The schedule as it is", *[tip] * len(RISES)]
         self._listen(
             self.front,
             lambda kind: model.put_in_front(None if kind == _NO_FRONT else kind),
@@ -85,9 +90,8 @@ class ScheduleTab:
         )
         self.log = ToggleButton(description="log", tooltip="Learning rates on a logarithmic axis")
         self._listen(self.log, model.show_log, lambda frame: frame.log)
-        self.compare = Button(description="Keep to compare", icon="clone")
-        self.compare.tooltip = f"Leave this curve in the picture while you try another one (at most {MOST_OVERLAYS})"
-        self.compare.on_click(lambda _: self._act(model.add_overlay))
+        tip = f"Leave this curve in the picture while you try another one (at most {MOST_OVERLAYS})"
+        self.compare = button("Keep to compare", tip, "keep", self._act, model.add_overlay)
 
     def _layout(self) -> VBox:
         self._summary, self._phases, self._says, self._legend = HTML(), HTML(), HTML(), HTML()
@@ -122,10 +126,15 @@ class ScheduleTab:
         intent()
         self.render()
 
+    def close(self) -> None:
+        """Close every widget of the tab, those that are not shown now as well."""
+        with self._lock:
+            for widget in tree([self.widget, *(control.box for control in self._controls.values())]):
+                widget.close()
+
     def _on_remove_click(self, i: int) -> None:
         if i < len(self._frame.overlays):
-            number = self._frame.overlays[i].number
-            self._act(lambda: self.model.remove_overlay(number))
+            self.model.remove_overlay(self._frame.overlays[i].number)
 
     # Output: written here alone, one thread at a time
 
@@ -135,8 +144,7 @@ class ScheduleTab:
             self._frame = frame = self.model.frame()
             set_traits(self.choice, value=frame.name)
             set_traits(self._summary, value=words.summary(frame))
-            description, icon = _LINKS[frame.is_linked]
-            set_traits(self.link, value=frame.is_linked, description=description, icon=icon)
+            self._render_link(frame.is_linked)
             set_traits(self.length_unit, value=frame.by_epochs)
             set_traits(self.step_unit, value=frame.by_share)
             set_traits(self.step_unit.layout, display=None if frame.has_parts else "none")
@@ -158,6 +166,14 @@ class ScheduleTab:
                 entry.render(words.overlay(frame.overlays[i], i) if i < len(frame.overlays) else "")
             self.export.render(frame)
 
+    def _render_link(self, is_linked: bool) -> None:
+        for linked, (words_on_it, icon) in _LINKS.items():
+            if linked is is_linked:
+                set_traits(self.link, value=is_linked, description=words_on_it)
+                self.link.add_class(f"lrw-icon-{icon}")
+            else:
+                self.link.remove_class(f"lrw-icon-{icon}")
+
     def _render_controls(self, box: Box, controls: tuple[Control, ...]) -> None:
         shown = [self._value_control(control) for control in controls]
         for value, control in zip(shown, controls, strict=True):
@@ -174,16 +190,16 @@ class ScheduleTab:
                 lambda value: self._act(lambda: self.model.set_value(parameter.name, value)),
                 lambda text: self._act(lambda: self.model.type_value(parameter.name, text)),
             )
+            guard_messages(self._controls[key].box, self._lock)
         return self._controls[key]
 
 
 class _OverlayEntry:
     """One line of the legend: a curve kept to compare with, and the button that takes it away."""
 
-    def __init__(self, remove: Callable[[], None]) -> None:
+    def __init__(self, act: Act, remove: Callable[[], None]) -> None:
         self._legend = HTML()
-        self.button = Button(icon="times", tooltip="Take this curve out of the picture")
-        self.button.on_click(lambda _: remove())
+        self.button = button("", "Take this curve out of the picture", "dismiss", act, remove)
         self.box = Box([self._legend, self.button]).add_class("lrw-overlay")
 
     def render(self, legend: str) -> None:
