@@ -9,7 +9,7 @@ from tests.browser import chromium
 from tests.browser.pages import FrontEnd, LabPage, NotebookPage, VoilaPage
 from tests.browser.servers import Server, serve
 
-_ARGUMENTS = [
+ARGUMENTS = [
     "--no-sandbox",  # containers run as root
     "--disable-gpu",
     "--disable-dev-shm-usage",  # /dev/shm is small in containers
@@ -27,7 +27,7 @@ def browser() -> Iterator[Browser]:
     if path is None:
         pytest.fail("need Chromium for the browser tests, got none: run them with `make test`, which installs one")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         browser.close()
 
@@ -35,7 +35,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1200, "height": 1000}, accept_downloads=True)
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(20_000)
     yield context
     context.close()
 

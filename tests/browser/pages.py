@@ -12,10 +12,12 @@ from playwright.sync_api import Locator, Page
 
 from tests.browser.servers import Server
 
-# What the front ends themselves complain of on a page without any widget.
+# What the front ends themselves complain of on a page without any widget, and what bqplot does in any tab.
 _NOT_OURS = (
     "Failed to load resource",  # 404 of optional files: custom.css, a workspace that does not exist yet
     "Cannot read properties of undefined (reading 'schema')",  # Notebook 7, while its plugins start
+    "Error: <rect> attribute width: A negative value is not valid.",  # bqplot, in a tab that is not shown yet
+    "Error: <rect> attribute height: A negative value is not valid.",
     "Error: The getter for the shared module is not a function.",  # Voila, while it loads Lab's extensions
 )
 
@@ -128,6 +130,15 @@ class KernelPage(FrontEnd):
     def command(self, name: str, **arguments: Any) -> None:
         """Execute a command of JupyterLab without waiting for its end."""
         self.page.evaluate("([name, args]) => { window.jupyterapp.commands.execute(name, args) }", [name, arguments])
+
+    def save(self) -> None:
+        """Save the notebook and wait until that is done."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+
+    def restart_kernel(self) -> None:
+        """Restart the kernel without asking, and wait until the new one listens."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+        self.wait_for_kernel()
 
     def set_theme(self, name: str) -> None:
         """Switch to ``"light"`` or ``"dark"`` and wait until it has come."""

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +20,11 @@ START_SECONDS = 120  # on a loaded machine
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: where it answers, and the folder whose notebooks it serves."""
+    """A running server: where it answers, the folder whose notebooks it serves, and its environment."""
 
     url: str
     root: Path
+    environment: Mapping[str, str]
 
     def add_notebook(self, name: str, *cells: str) -> str:
         """Write a notebook with these code cells into the folder and return its name."""
@@ -33,6 +34,11 @@ class Server:
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(notebook, self.root / name)
         return name
+
+    def trust(self, name: str) -> None:
+        """Sign a notebook that was run elsewhere, as its reader does who trusts it."""
+        command = [sys.executable, "-m", "jupyter", "trust", str(self.root / name)]
+        subprocess.run(command, env=dict(self.environment), check=True, stdout=subprocess.DEVNULL)
 
     def stop_kernels(self) -> None:
         """Shut down every kernel, so that no test finds or feeds that of another."""
@@ -51,12 +57,11 @@ def serve(app: str, scratch: Path) -> Iterator[Server]:
     root.mkdir(parents=True)
     port = free_port()
     log = scratch / "log.txt"
+    environment = isolated_environment(scratch)
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            _command(app, port, root), env=isolated_environment(scratch), stdout=output, stderr=output
-        )
+        process = subprocess.Popen(_command(app, port, root), env=environment, stdout=output, stderr=output)
         try:
-            server = Server(f"http://127.0.0.1:{port}", root)
+            server = Server(f"http://127.0.0.1:{port}", root, environment)
             wait_until_it_answers(process, server.url + ("/" if app == "voila" else "/api/status"), log)
             yield server
         finally:

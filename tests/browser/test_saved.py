@@ -1,0 +1,51 @@
+"""What is left of a notebook without its kernel: saved, exported, reopened."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import nbclient
+import nbformat
+import pytest
+from nbconvert import HTMLExporter
+
+from tests.browser.cells import RUN, TRAINING, WIDGET
+from tests.browser.pages import LabPage
+from tests.browser.widget import Widget
+
+NUM_POINTS = "print(len(widget.result))"
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[nbformat.NotebookNode]:
+    """A notebook that was run from top to bottom without a screen, as nbconvert and papermill do."""
+    cells = [nbformat.v4.new_code_cell(code) for code in (TRAINING, WIDGET, RUN, NUM_POINTS)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
+        nbclient.NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    return notebook
+
+
+def test_html_export_holds_the_finished_curve(executed: nbformat.NotebookNode) -> None:
+    """The page that nbconvert writes holds the widget with every point, and the result as a picture of its own."""
+    num_points = int(executed.cells[3].outputs[0].text)
+    page, _ = HTMLExporter().from_notebook_node(executed)
+    [state] = re.findall(r'<script type="application/vnd.jupyter.widget-state\+json">(.*?)</script>', page, re.S)
+    models = [model["state"] for model in json.loads(state)["state"].values()]
+    lines = [model for model in models if model.get("_model_name") == "LinesModel"]
+    assert num_points in [max((line["x"] or {}).get("shape", [0])) for line in lines]
+    assert any("the loss exploded" in str(model.get("value")) for model in models)
+    assert re.search(r'<svg[^>]+class="lrwidget"', page) or "data:image/svg" in page
+
+
+def test_saved_notebook_shows_its_last_picture(lab: LabPage, executed: nbformat.NotebookNode) -> None:
+    """Opened again with nothing run, the widget stands there with its curve, its verdict and its number."""
+    nbformat.write(executed, lab.server.root / "saved.ipynb")
+    lab.server.trust("saved.ipynb")
+    lab.open("saved.ipynb")
+    widget = Widget(lab)
+    widget.wait_for_points(int(executed.cells[3].outputs[0].text))
+    widget.root.get_by_text("Good curve").wait_for()
+    assert 1e-4 < widget.shown_lr < 1e-2
+    lab.output.locator("img").wait_for()  # the result

@@ -1,0 +1,166 @@
+"""Take the README's pictures and its animation from a real JupyterLab: ``make pictures``.
+
+What the README shows goes to ``.github/``. The same widget at three widths, in both themes, goes to
+``build/pictures/``, to be looked at.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser import chromium
+from tests.browser.conftest import ARGUMENTS
+from tests.browser.pages import LabPage
+from tests.browser.servers import Server, serve
+from tests.browser.widget import Widget
+
+ROOT = Path(__file__).parents[1]
+SHOWN = ROOT / ".github"
+LOOKED_AT = ROOT / "build" / "pictures"
+WIDTHS = (480, 900, 1600)
+THEMES = ("light", "dark")
+[QUICKSTART] = (ROOT / "notebooks").glob("*quickstart.ipynb")
+
+# A pointer, which screenshots do not have.
+_POINTER = """() => {
+    const pointer = document.createElement('div')
+    pointer.innerHTML = `<svg width="22" height="22" viewBox="0 0 22 22"><path d="M3 2v16l4.5-4 3 6.5 3-1.4-3-6.3h6z"
+        fill="#111" stroke="#fff" stroke-width="1.5"/></svg>`
+    Object.assign(pointer.style, {position: 'fixed', zIndex: 1e6, pointerEvents: 'none', left: '60%', top: '30%'})
+    document.body.append(pointer)
+    window.addEventListener('mousemove', event => {
+        Object.assign(pointer.style, {left: `${event.clientX}px`, top: `${event.clientY}px`})
+    }, true)
+}"""
+
+
+def main() -> None:
+    """Take all of them."""
+    SHOWN.mkdir(exist_ok=True)
+    LOOKED_AT.mkdir(parents=True, exist_ok=True)
+    path = chromium.find()
+    assert path is not None, "make installs Chromium first"
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        serve("lab", Path(scratch)) as server,
+        sync_playwright() as playwright,
+    ):
+        shutil.copy(QUICKSTART, server.root)
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        take_stills(browser, server)
+        for theme in THEMES:
+            take_animation(browser, server, theme)
+        browser.close()
+
+
+def take_stills(browser: Browser, server: Server) -> None:
+    """The widget after a run, at each width in each theme."""
+    lab = open_quickstart(browser, server, scale=2)
+    widget = Widget(lab)
+    widget.button("Run").click()
+    widget.wait_for_state("done")
+    for theme in THEMES:
+        lab.set_theme(theme)
+        for width in WIDTHS:
+            lab.page.set_viewport_size({"width": width, "height": 1100})
+            settle(lab.page)
+            widget.root.screenshot(path=LOOKED_AT / f"widget-{theme}-{width}.png")
+        shutil.copy(LOOKED_AT / f"widget-{theme}-900.png", SHOWN / f"widget-{theme}.png")
+    lab.page.context.close()
+
+
+def take_animation(browser: Browser, server: Server, theme: str) -> None:
+    """A run that draws itself, and the marker dragged along the curve."""
+    lab = open_quickstart(browser, server, scale=1)
+    lab.set_theme(theme)
+    widget = Widget(lab)
+    widget.root.scroll_into_view_if_needed()
+    lab.page.evaluate(_POINTER)
+    film = Film(lab.page, widget)
+    run = widget.button("Run").bounding_box()
+    assert run is not None
+    film.move_to(run["x"] + run["width"] / 2, run["y"] + run["height"] / 2)
+    lab.page.mouse.down()
+    lab.page.mouse.up()
+    while not lab.page.locator(".lrw-is-done").count():
+        film.take()
+    film.hold(1.0)
+    area = widget.plot_area
+    y = area["y"] + area["height"] / 2
+    film.move_to(widget.x_of(widget.shown_lr), y)
+    lab.page.mouse.down()
+    for lr in (1e-3, 3e-2, 8e-3):
+        film.move_to(widget.x_of(lr), y)
+    lab.page.mouse.up()
+    film.hold(2.0)
+    film.save(SHOWN / f"widget-{theme}.gif")
+    lab.page.context.close()
+
+
+class Film:
+    """Screenshots of a widget with the times at which they were taken."""
+
+    def __init__(self, page: Page, widget: Widget) -> None:
+        self._page = page
+        self._widget = widget
+        self._frames: list[tuple[float, Image.Image]] = []
+        self._mouse = (700.0, 300.0)
+        self._held = 0.0
+
+    def take(self) -> None:
+        """One frame, now."""
+        shot = Image.open(io.BytesIO(self._widget.root.screenshot())).convert("RGB")
+        self._frames.append((time.monotonic() + self._held, shot))
+
+    def move_to(self, x: float, y: float, steps: int = 12) -> None:
+        """Move the mouse there, with a frame at every step."""
+        start_x, start_y = self._mouse
+        for step in range(1, steps + 1):
+            share = step / steps
+            self._page.mouse.move(start_x + share * (x - start_x), start_y + share * (y - start_y))
+            self.take()
+        self._mouse = (x, y)
+
+    def hold(self, seconds: float) -> None:
+        """Let the viewer look."""
+        self.take()
+        self._held += seconds
+
+    def save(self, path: Path) -> None:
+        """Write the animation: few colours, and only what changes from frame to frame."""
+        times = [moment for moment, _ in self._frames]
+        durations = [1000 * (after - before) for before, after in itertools.pairwise(times)] + [2000]
+        width, height = self._frames[-1][1].size
+        palette = self._frames[-1][1].quantize(64, dither=Image.Dither.NONE)
+        images = [
+            shot.resize((width, height)).quantize(palette=palette, dither=Image.Dither.NONE) for _, shot in self._frames
+        ]
+        images[0].save(path, save_all=True, append_images=images[1:], duration=durations, loop=0, optimize=True)
+
+
+def open_quickstart(browser: Browser, server: Server, scale: float) -> LabPage:
+    """The quickstart with its widget shown and not yet run."""
+    context = browser.new_context(viewport={"width": 900, "height": 1100}, device_scale_factor=scale)
+    lab = LabPage(context.new_page(), server)
+    lab.open(QUICKSTART.name)
+    for cell in range(3):
+        lab.run_cell(cell)
+    return lab
+
+
+def settle(page: Page) -> None:
+    """Wait until the page has drawn twice: resizing is answered in the frame after."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.wait_for_timeout(300)
+
+
+if __name__ == "__main__":
+    main()
