@@ -102,7 +102,7 @@ class Scene:
         begun = time.monotonic()
         try:
             result, error = FINDER.range_test(step, **self.range_test), None
-        except Exception as caught:
+        except (Exception, KeyboardInterrupt) as caught:
             result, error = caught.partial_result, f"{type(caught).__name__}: {caught}"
         return {
             "losses": result.losses.tolist(),
@@ -159,6 +159,31 @@ def loss_fails(scene):
         return cross_entropy(outputs, targets)
 
     scene.loss_fn = loss_fn
+
+
+def interrupted(scene):
+    def loss_fn(outputs, targets):
+        scene.calls += 1
+        if scene.calls == 5 and scene.rank == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return cross_entropy(outputs, targets)
+
+    scene.loss_fn = loss_fn
+
+
+def sizes(scene):
+    """How many bytes a snapshot takes, before the optimizer has any state and after."""
+
+    def play():
+        step = TorchStep(scene.net, scene.optimizer, cross_entropy, scene.batches)
+        num_bytes = []
+        for _ in range(2):
+            with step:
+                num_bytes.append(step._state.num_bytes)
+            train_on(scene.net, scene.optimizer, scene.batches[:1])
+        return {"num_bytes": num_bytes}
+
+    scene.play = play
 
 
 def all_fail(scene):
@@ -275,13 +300,8 @@ def only_rank_0(scene):
 
 
 TIMEOUTS = {"backward_fails": 2, "only_rank_0": 1}  # seconds; 30 for the others, which must not need them
-OUT_OF_STEP = (
-    "backward_fails",
-    "killed",
-    "only_rank_0",
-    "line_search",
-    "old_sharding",
-)  # their ranks cannot train on together
+# Where the ranks cannot train on together, or the model is no usual one.
+SPECIAL = ("backward_fails", "killed", "only_rank_0", "line_search", "old_sharding", "sizes")
 
 
 def main():
@@ -294,7 +314,7 @@ def main():
         scene = Scene(kind, rank)
         globals()[scene_name](scene)
         report = scene.play()
-        if scene_name not in OUT_OF_STEP:
+        if scene_name not in SPECIAL:
             report["later"] = train_on(scene.net, scene.optimizer, own_batches(rank, 3))
         (REPORTS / f"{kind}-{scene_name}-{scene.rank}.json").write_text(json.dumps(report))
         dist.destroy_process_group()

@@ -20,7 +20,7 @@ IN_STEP = ["plain", "adam_clipped", "nan", "data_fail", "loss_fails", "fewer_bat
 SCENES = [
     *(f"{kind}:{scene}" for kind in ("ddp", "fsdp") for scene in [*IN_STEP, "backward_fails"]),
     *("ddp:all_fail", "ddp:shorter_list", "ddp:one_leaves", "ddp:own_step", "ddp:one_skips", "ddp:line_search"),
-    *("ddp:logged", "ddp:only_rank_0", "ddp:old_sharding"),
+    *("ddp:logged", "ddp:only_rank_0", "ddp:old_sharding", "ddp:interrupted", "ddp:sizes", "fsdp:sizes"),
 ]
 KINDS = pytest.mark.parametrize("kind", ["ddp", "fsdp"])
 
@@ -101,6 +101,14 @@ def test_an_exception_on_one_rank_ends_all_with_it(reports, kind, scene, num_ste
         assert report["seconds"] < 10  # of the 30 that the group would wait
 
 
+def test_an_interrupt_of_one_rank_ends_all(reports):
+    """Ctrl-C that reaches one rank alone ends the others too, by name."""
+    other, interrupted = reports("ddp", "interrupted")
+    assert (interrupted["stop_reason"], interrupted["is_restored"]) == ("interrupted", True)
+    assert other["error"] == "RankError: rank 1 failed after 4 steps: KeyboardInterrupt: "
+    assert other["is_restored"]
+
+
 @KINDS
 def test_an_exception_inside_a_collective_ends_all_within_the_timeout(reports, kind):
     """A rank that fails where the other waits for its gradients frees it when the group's 2 s are over."""
@@ -137,6 +145,16 @@ def test_training_goes_on_as_if_nothing_had_been(reports, kind):
     for scene in ["plain", "nan", "data_fail", "loss_fails", "fewer_batches"]:
         later = np.mean([report["later"] for report in reports(kind, scene)], axis=0)
         np.testing.assert_allclose(later, expected, rtol=TOLERANCE, err_msg=scene)
+
+
+def test_a_snapshot_is_as_large_as_the_formula_says(reports):
+    """Whole on each rank under DDP, a shard of it under FSDP2; with momentum twice as large as without."""
+    num_bytes = 4 * (8 * 16 + 16 + 16 * 3 + 3)  # float32 weights and biases
+    for report in reports("ddp", "sizes"):
+        assert report["num_bytes"] == [num_bytes, 2 * num_bytes]
+    shards = [report["num_bytes"] for report in reports("fsdp", "sizes")]
+    assert np.sum(shards, axis=0).tolist() == [num_bytes, 2 * num_bytes]
+    assert abs(shards[0][0] - shards[1][0]) <= 4 * (16 + 1)  # three rows, and three numbers, for two ranks
 
 
 def test_the_same_error_everywhere_is_each_ranks_own(reports):
