@@ -6,6 +6,8 @@ wide as the wanted noise reduction asks for, but grows only where the wider fit 
 noisy stretch is averaged in full, a sharp minimum or the start of an explosion keeps its place.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -49,7 +51,7 @@ def smooth(lrs: ArrayLike, losses: ArrayLike, smooth_factor: float = 0.05) -> Fl
     Notes
     -----
     Local linear fits over windows of growing width are aggregated stage by stage, each weighted by how well it agrees
-    with what is there already in units of the noise; the noise level is a robust mean of second differences. Single
+    with what is there already in units of the noise; the noise level is a robust mean of third differences. Single
     spikes are replaced by the median of their neighbours first.
 
     References
@@ -117,15 +119,17 @@ def check_smooth_factor(smooth_factor: float) -> None:
         raise ValueError(f"need 0 < smooth_factor <= 1, got smooth_factor={smooth_factor}")
 
 
-def noise_level(values: Floats) -> float:
-    """Standard deviation of the noise around a smooth curve, from second differences; robust, 0 for under 3 values.
+def noise_level(values: Floats, order: int = 2) -> float:
+    """Standard deviation of the noise around a smooth curve, from its differences; robust, 0 for too few values.
 
-    For independent noise of standard deviation s a second difference has standard deviation ``sqrt(6) * s``; the
-    median of its size is not moved by a few spikes or by the steep stretches of the curve.
+    For independent noise of standard deviation s a difference of order k has standard deviation
+    ``sqrt(comb(2 * k, k)) * s``, and of a polynomial of lower order none is left. The median of its size is not moved
+    by a few spikes or by the steep stretches of the curve. A higher order sees less of the curve, but is less certain.
     """
-    if len(values) < 3:
+    if len(values) < order + 1:
         return 0.0
-    return float(MAD_TO_SD * np.median(np.abs(np.diff(values, 2))) / np.sqrt(6))
+    typical_difference = float(np.median(np.abs(np.diff(values, order))))
+    return MAD_TO_SD * typical_difference / math.sqrt(math.comb(2 * order, order))
 
 
 def without_spikes(values: Floats) -> Floats:
@@ -165,7 +169,8 @@ def _aggregate(usable: NDArray[np.bool_], values: Floats, strength: float) -> Fl
     present = usable.astype(float)
     filled = np.zeros(len(usable))
     filled[usable] = values
-    noise = noise_level(values)
+    # Third differences: what the bend at a sharp minimum leaves of second ones would be smoothed away as noise.
+    noise = noise_level(values, order=3)
     estimate, error = values, np.full(len(values), noise)
     for half_width in _half_widths(min(strength, 2 * len(usable))):
         fit, gain = (a[usable] for a in _local_lines(present, filled, half_width))

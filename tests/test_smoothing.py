@@ -6,9 +6,10 @@ import pytest
 from lrwidget.smoothing import noise_level, running_mean, smooth, without_spikes
 
 
-def s_curve(log10_lrs: np.ndarray) -> np.ndarray:
+def s_curve(log10_lrs: np.ndarray, steepness: float, growth: float) -> np.ndarray:
     """A loss that falls from 2.3 to 0.5 around 10^-2.5 and explodes from about 10^-0.3."""
-    return 2.3 - 1.8 / (1 + np.exp(-4 * (log10_lrs + 2.5))) + np.exp(np.minimum(6 * (log10_lrs + 0.3), 8))
+    fall = 1.8 / (1 + np.exp(-steepness * (log10_lrs + 2.5)))
+    return 2.3 - fall + np.exp(np.minimum(growth * (log10_lrs + 0.3), 8))
 
 
 def midpoint(x: np.ndarray, y: np.ndarray, level: float) -> float:
@@ -18,13 +19,15 @@ def midpoint(x: np.ndarray, y: np.ndarray, level: float) -> float:
 
 
 @pytest.mark.parametrize("num_steps", [50, 100, 300])
-def test_minimum_and_midpoint_stay_within_a_tenth_of_a_decade(num_steps: int) -> None:
+@pytest.mark.parametrize("steepness", [1.5, 2.5, 4.0, 6.0])
+@pytest.mark.parametrize("growth", [3.0, 6.0, 15.0])
+def test_minimum_and_midpoint_stay_within_a_tenth_of_a_decade(num_steps: int, steepness: float, growth: float) -> None:
     """The default smoothing moves neither the midpoint nor the minimum of a noise-free curve."""
     x = np.linspace(-7, 1, num_steps)
     fine = np.linspace(-7, 1, 200_001)
-    truth = s_curve(fine)
+    truth = s_curve(fine, steepness, growth)
     half = (truth[0] + truth.min()) / 2
-    smoothed = smooth(10**x, s_curve(x))
+    smoothed = smooth(10**x, s_curve(x, steepness, growth))
     assert abs(x[smoothed.argmin()] - fine[truth.argmin()]) <= 0.1
     assert abs(midpoint(x, smoothed, half) - midpoint(fine, truth, half)) <= 0.1
 
@@ -48,7 +51,7 @@ def test_a_straight_line_is_left_alone() -> None:
 def test_shift_and_scale_pass_through(factor: float, offset: float) -> None:
     """Smoothing c * loss + d gives c * smoothed + d."""
     lrs = np.geomspace(1e-7, 10, 100)
-    losses = s_curve(np.log10(lrs)) + np.random.default_rng(1).normal(0, 0.05, 100)
+    losses = s_curve(np.log10(lrs), 4, 6) + np.random.default_rng(1).normal(0, 0.05, 100)
     np.testing.assert_allclose(
         (smooth(lrs, factor * losses + offset) - offset) / factor, smooth(lrs, losses), rtol=1e-6, atol=1e-6
     )
@@ -104,12 +107,13 @@ def test_the_running_mean_is_the_tutorials() -> None:
     np.testing.assert_allclose(running_mean([4.0, 8.0, np.nan, 1.0], 0.25), expected)
 
 
-def test_the_noise_level_is_that_of_the_noise() -> None:
+@pytest.mark.parametrize("order", [2, 3])
+def test_the_noise_level_is_that_of_the_noise(order: int) -> None:
     """The estimate finds the standard deviation under a curve, with a spike in it."""
     x = np.linspace(-7, 1, 2000)
-    values = np.minimum(s_curve(x), 3) + np.random.default_rng(3).normal(0, 0.1, 2000)
+    values = np.minimum(s_curve(x, 4, 6), 3) + np.random.default_rng(3).normal(0, 0.1, 2000)
     values[500] = 1e6
-    assert noise_level(values) == pytest.approx(0.1, rel=0.1)
+    assert noise_level(values, order) == pytest.approx(0.1, rel=0.1)
 
 
 def test_a_single_spike_is_removed_and_a_sharp_minimum_is_not() -> None:
