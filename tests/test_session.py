@@ -19,6 +19,7 @@ from lrwidget.live.session import Session
 from lrwidget.live.words import duration, exact_number, progress_text, typical_remark
 from lrwidget.result import StepRecord
 from lrwidget.smoothing import smooth
+from lrwidget.suggestions import RULES
 
 FINDER = LearningRateFinder(num_steps=60)
 
@@ -84,6 +85,19 @@ def test_finished_frame_agrees_with_the_engine() -> None:
     inside = np.abs(frame.curve.line.values - frame.curve.loss_range[0]) < np.ptp(frame.curve.loss_range)
     smoothed = smooth(result.lrs, result.losses, FINDER.smooth_factor)
     assert frame.curve.line.values[inside] == pytest.approx(smoothed[inside])
+
+
+def test_rules_are_asked_after_the_first_frame() -> None:
+    """The frame that ends a run does not wait for the slow rules; once they are asked, each has its tick."""
+    session = measured()
+    assert session.frame().guide.ticks == ()
+    assert session.is_incomplete
+    session.complete()
+    assert not session.is_incomplete
+    result = session.frame().result
+    assert result is not None
+    expected = {rule: result.suggest(rule).lr for rule in RULES}
+    assert {tick.rule: tick.lr for tick in session.frame().guide.ticks} == {k: v for k, v in expected.items() if v}
 
 
 def test_unchanged_parts_are_the_same_objects() -> None:

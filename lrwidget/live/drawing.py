@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,15 +35,15 @@ def spikes_kept(lrs: FloatArray, losses: FloatArray, most: int = MOST_POINTS) ->
     n = len(lrs)
     if n <= most:
         return np.arange(n)
-    edges = np.linspace(0, n - 1, most // 2).astype(int)
-    finite = np.isfinite(losses)
-    lows = np.where(finite, losses, np.inf)
-    highs = np.where(finite, losses, -np.inf)
-    keep = {n - 1}
-    for start, end in pairwise(edges.tolist()):
-        keep.add(start + int(lows[start:end].argmin()))
-        keep.add(start + int(highs[start:end].argmax()))
-    return np.array(sorted(keep))
+    width = -(-n // (most // 2 - 1))
+    stretches = np.arange(-(-n // width))
+    padded = np.full(len(stretches) * width, np.nan)
+    padded[:n] = losses
+    padded = padded.reshape(-1, width)
+    finite = np.isfinite(padded)
+    lows = np.where(finite, padded, np.inf).argmin(axis=1)
+    highs = np.where(finite, padded, -np.inf).argmax(axis=1)
+    return np.unique(np.concatenate([stretches * width + lows, stretches * width + highs, [n - 1]]))
 
 
 def evenly(lrs: FloatArray, values: FloatArray, most: int = MOST_POINTS) -> tuple[FloatArray, FloatArray]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lrwidget.diagnosis import Diagnosis, diagnose
 from lrwidget.live.frames import Tick
 from lrwidget.result import FloatArray, RangeTestResult
 from lrwidget.suggestions import RULES, Suggestion, suggest
 
-_PERIOD_SECONDS = 0.5
-_COST_FACTOR = 30  # reading may take this part of the time: it holds up the training thread
+_PERIOD_SECONDS = 1.0
+_COST_FACTOR = 50  # reading may take this part of the time: it holds up the training thread
 
 
 @dataclass(frozen=True)
@@ -20,18 +20,22 @@ class Reading:
 
     suggestion: Suggestion
     diagnosis: Diagnosis
-    ticks: tuple[Tick, ...] = ()
+    ticks: tuple[Tick, ...] | None = None  # None: not looked at yet
 
 
 def read_result(result: RangeTestResult, rule: str) -> Reading:
-    """Everything that a finished curve says."""
+    """What a finished curve says, but for the other rules: some of them take their time."""
+    return Reading(result.suggest(rule), result.diagnosis)
+
+
+def with_ticks(reading: Reading, result: RangeTestResult) -> Reading:
+    """The same with what each rule suggests."""
     found = [result.suggest(name) for name in RULES]
-    ticks = tuple(Tick(s.rule, s.lr, s.reason) for s in found if s.lr is not None)
-    return Reading(result.suggest(rule), result.diagnosis, ticks)
+    return replace(reading, ticks=tuple(Tick(s.rule, s.lr, s.reason) for s in found if s.lr is not None))
 
 
 class LiveReader:
-    """Reads a curve that grows, at most twice a second and less often the longer it takes.
+    """Reads a curve that grows, at most once a second and less often the longer it takes.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ import math
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any
 
 from lrwidget.diagnosis import TYPICAL_RANGES
@@ -20,7 +20,7 @@ from lrwidget.live.budget import DrawBudget
 from lrwidget.live.curves import CurveMaker
 from lrwidget.live.failure import Failure
 from lrwidget.live.frames import Curve, Frame, Guide, Progress
-from lrwidget.live.reading import LiveReader, Reading, read_result
+from lrwidget.live.reading import LiveReader, Reading, read_result, with_ticks
 from lrwidget.live.run import Run, RunState
 from lrwidget.live.runs import Runs
 from lrwidget.live.words import typical_remark, verdict_on
@@ -233,6 +233,24 @@ class Session:
             self._follow()
             return self.runs.to_dataframe(self._settings.smooth_factor, all_runs)
 
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether `complete` has something to do."""
+        reading, current = self._reading, self.runs.current
+        return reading is not None and reading.ticks is None and current is not None and current.result is not None
+
+    def complete(self) -> None:
+        """Look at what the last frame could wait for: the suggestions of all rules."""
+        with self._lock:
+            reading, current = self._reading, self.runs.current
+            result = None if current is None else current.result
+        if reading is None or result is None or reading.ticks is not None:
+            return
+        completed = with_ticks(reading, result)  # without the lock: it may take a while
+        with self._lock:
+            if self._reading is reading:
+                self._reading = completed
+
     def frame(self) -> Frame:
         """What is to be seen now. Takes in what the run has recorded, and its end."""
         with self._lock:
@@ -306,7 +324,7 @@ class Session:
             low=found.low if found else None,
             high=found.high if found else None,
             rule=self._rule,
-            ticks=self._reading.ticks if self._reading else (),
+            ticks=(self._reading.ticks or ()) if self._reading else (),
             typical=TYPICAL_RANGES[self._architecture] if self._architecture else None,
         )
 
@@ -318,8 +336,9 @@ class Session:
             if not self._budget.allows(now, self._progress.num_done / self._progress.num_steps):
                 return self._curves.last
             self._budget.note(now)
+        started = thread_time()  # not the clock's: a busy machine must not make the curve stutter
         curve = self._curves.make(current, shown, self._settings)
-        self._budget.note_cost(self._clock() - now)
+        self._budget.note_cost(thread_time() - started)
         return curve
 
 

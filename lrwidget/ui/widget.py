@@ -327,13 +327,14 @@ class LRFinderWidget(PublicTraits):
 
     def _tick(self) -> bool:
         """Render and publish the present. Called by the pump alone, once the widget is made."""
+        self._session.complete()
         with self._lock:
             frame = self._session.frame()
             self._schedule.set_lr(frame.guide.selected_lr)
             for part in self._parts:
                 part.render(frame)
         self._publish(frame)
-        return frame.state in (RunState.RUNNING, RunState.PAUSED)
+        return frame.state in (RunState.RUNNING, RunState.PAUSED) or self._session.is_incomplete
 
     def _on_run_click(self) -> None:
         if not self._session.is_busy:  # the second of two quick clicks
