@@ -80,7 +80,7 @@ def test_contours_lie_on_their_level(surface):
     for level in (0.05, 0.6, 3.0):
         curves = surface.contour(level)
         for curve in curves:
-            assert curve.shape == (80, 2)
+            assert curve.shape == (160, 2)
             np.testing.assert_allclose(surface.loss(curve), level, rtol=1e-6)
             np.testing.assert_allclose(curve[0], curve[-1], atol=1e-6)
         higher_bottom = surface.profile(surface.minima[-1])

@@ -87,7 +87,7 @@ class Surface:
         x = np.asarray(weights, dtype=float)[..., 0]
         return np.asarray(np.argmin(np.abs(x[..., None] - np.array(self.minima)), axis=-1))
 
-    def contour(self, level: float, num_points: int = 80) -> list[FloatArray]:
+    def contour(self, level: float, num_points: int = 160) -> list[FloatArray]:
         """The closed curves on which the loss equals ``level``, each of shape (num_points, 2)."""
         if self.across is None:
             raise ValueError(f"need a surface over two weights for contours, got {self.name!r} over one")
