@@ -183,7 +183,10 @@ class Widget:
         return box["x"] + box["width"] / 2
 
     def drag_marker(self, lr: float, beyond: float = 0) -> float:
-        """Drag the marker with the mouse to a rate (and so many pixels beyond); return the rate under the mouse."""
+        """Drag the marker with the mouse to a rate (and so many pixels beyond) and return the rate under the mouse.
+
+        The last message of a drag comes after it, so this waits until the number in the box is that of the mouse.
+        """
         self.figure.scroll_into_view_if_needed()
         area = self.plot_area
         y = area["y"] + area["height"] / 2
@@ -192,7 +195,10 @@ class Widget:
         target = round(self.x_of(lr)) + beyond
         self.page.mouse.move(target, y, steps=10)
         self.page.mouse.up()
-        return self.lr_at(target)
+        under_the_mouse = self.lr_at(target)
+        if not beyond:
+            self._wait_until_near(under_the_mouse)
+        return under_the_mouse
 
     def click_plot(self, lr: float) -> float:
         """Click on the plot's background at a rate; return the one under the mouse."""
@@ -200,7 +206,14 @@ class Widget:
         area = self.plot_area
         x = round(self.x_of(lr))
         self.page.mouse.click(x, area["y"] + 0.8 * area["height"])
-        return self.lr_at(x)
+        under_the_mouse = self.lr_at(x)
+        self._wait_until_near(under_the_mouse)
+        return under_the_mouse
+
+    def _wait_until_near(self, lr: float) -> None:
+        self.page.wait_for_function(
+            "([box, lr]) => Math.abs(Number(box.value) / lr - 1) < 0.05", arg=[self.number_box.element_handle(), lr]
+        )
 
     def wait_until_it_fits(self) -> None:
         """Wait until the widget is no wider than its place, and neither is its figure."""

@@ -1,0 +1,53 @@
+"""The same story in Notebook 7 and in Voila: run, stop, run, drag, look at the schedule, take the table away."""
+
+import csv
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from tests.browser.cells import TRAINING, WIDGET
+from tests.browser.pages import FrontEnd, NotebookPage, VoilaPage
+from tests.browser.widget import Widget
+
+SLOW = "seconds = 0.02"
+
+
+@pytest.mark.parametrize("front_end", ["notebook", "voila"])
+def test_the_story(front_end: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Everything that is done with the mouse works as in JupyterLab."""
+    page = cast(FrontEnd, request.getfixturevalue(front_end))
+    notebook = page.server.add_notebook("story.ipynb", TRAINING, SLOW + WIDGET)
+    if isinstance(page, NotebookPage):
+        page.open(notebook)
+        page.run_all()
+    elif isinstance(page, VoilaPage):
+        page.open(notebook)
+    widget = Widget(page)
+
+    widget.button("Run").click()
+    widget.wait_until_it_grows(times=3)
+    widget.button("Stop").click()
+    widget.wait_for_state("stopped")
+    stopped_at = widget.num_points()
+    widget.button("Run").click()
+    widget.wait_for_state("done")
+    assert widget.num_points() > stopped_at
+
+    under_the_mouse = widget.drag_marker(1e-4)
+    widget.button("suggestion").and_(page.page.locator(":enabled")).wait_for()
+    assert widget.shown_lr == pytest.approx(under_the_mouse, rel=0.05)
+    widget.wait_for_marker(widget.shown_lr)
+
+    widget.tab("Schedule").click()
+    schedule = widget.root.locator(".bqplot:visible")
+    schedule.wait_for()
+
+    widget.tab("Data").click()
+    with page.page.expect_download() as download:
+        widget.root.get_by_role("link", name="Download CSV").click()
+    download.value.save_as(tmp_path / "curve.csv")
+    with (tmp_path / "curve.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[-1].keys() >= {"step", "lr", "loss", "smoothed_loss"}
+    assert float(rows[-1]["lr"]) > 0.1
