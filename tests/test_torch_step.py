@@ -912,8 +912,10 @@ def test_one_run_per_model():
     part = TorchStep(model[0], sgd(model[0]), lambda out, y: out.mean() + 0 * y.sum(), make_batches())
     copied = copy.deepcopy(model)
     other = TorchStep(copied, sgd(copied), cross_entropy, make_batches())
+    second = TorchStep(model, sgd(model), cross_entropy, make_batches())
+    assert len(finder.range_test(second)) == 6
     with first:
-        for step in (first, part):
+        for step in (second, part, second):
             with pytest.raises(RuntimeError, match=r"no other run is training, got a \w+ in use; stop that run"):
                 step.__enter__()
         assert len(finder.range_test(other)) == 6
@@ -974,7 +976,9 @@ def test_refuses_frozen_parameters():
     model = make_model()
     optimizer = sgd(model)
     model.requires_grad_(False)
-    refused(ValueError, r"got 6 frozen ones \(requires_grad=False\); unfreeze some", model=model, optimizer=optimizer)
+    refused(
+        ValueError, r"got only frozen ones \(requires_grad=False\); unfreeze some", model=model, optimizer=optimizer
+    )
 
 
 @pytest.mark.parametrize("batches", [[], DataLoader([], batch_size=2), iter([])])

@@ -116,9 +116,15 @@ class FaultyAdam(torch.optim.Adam):
 
 
 class Training:
-    """The training, warm from 20 steps and in the middle of an accumulation."""
+    """The training, warm from 20 steps and in the middle of an accumulation.
 
-    def __init__(self):
+    Parameters
+    ----------
+    has_scheduler
+        Whether a scheduler is attached to the optimizer.
+    """
+
+    def __init__(self, has_scheduler=True):
         torch.manual_seed(0)
         random.seed(0)
         np.random.seed(0)  # noqa: NPY002 - the global source is among what is restored
@@ -129,7 +135,7 @@ class Training:
         groups = [{"params": trained[:4], "lr": 3e-3}, {"params": trained[4:], "lr": 1e-3, "weight_decay": 0.01}]
         self.optimizer = FaultyAdam(groups)
         self.optimizer.fault = self.fault
-        self.scheduler = torch.optim.lr_scheduler.StepLR(self.optimizer, 50)
+        self.scheduler = torch.optim.lr_scheduler.StepLR(self.optimizer, 50) if has_scheduler else None
         self.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**8, growth_interval=7)
         self.loader_generator = torch.Generator().manual_seed(3)
         self.loader = DataLoader(Images(self.fault), batch_size=16, shuffle=True, generator=self.loader_generator)
@@ -174,7 +180,8 @@ class Training:
             self.scaler.scale(loss).backward()
             self.scaler.step(self.optimizer)
             self.scaler.update()
-            self.scheduler.step()
+            if self.scheduler is not None:
+                self.scheduler.step()
             losses.append(loss.item())
         return losses
 
@@ -222,9 +229,9 @@ THINGS = {
     "extra state": lambda t: t.model.get_extra_state(),
     "module attributes": lambda t: (t.model.num_calls, tuple(t.model.history), id(t.model.history)),
     "optimizer state": lambda t: _flat(t.optimizer.state),
-    "hyper-parameters": lambda t: _flat([{**g, "params": len(g["params"])} for g in t.optimizer.param_groups]),
+    "hyper-parameters": lambda t: [_flat(dict(sorted({**g, "params": 0}.items()))) for g in t.optimizer.param_groups],
     "scaler": lambda t: _flat(t.scaler.state_dict()),
-    "scheduler": lambda t: _flat({k: v for k, v in t.scheduler.state_dict().items() if k != "optimizer"}),
+    "scheduler": lambda t: t.scheduler and _flat(t.scheduler.state_dict()),
     "train/eval modes": lambda t: [m.training for m in t.model.modules()],
     "requires_grad": lambda t: [p.requires_grad for p in t.model.parameters()],
     ".grad": lambda t: [(_bits(p.grad), p.grad is not None and id(p.grad)) for p in t.model.parameters()],

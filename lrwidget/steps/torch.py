@@ -13,7 +13,14 @@ from lrwidget.steps import StepReturn
 from lrwidget.steps.claims import claim, release
 from lrwidget.steps.interrupts import InterruptShield, shielded
 from lrwidget.steps.torch_batches import TorchBatches, generator_holders, is_elsewhere
-from lrwidget.steps.torch_checks import check_batch, check_grad_mode, check_options, check_setup, needs_closure
+from lrwidget.steps.torch_checks import (
+    check_batch,
+    check_frozen,
+    check_grad_mode,
+    check_options,
+    check_setup,
+    needs_closure,
+)
 from lrwidget.steps.torch_distributed import Alone, current_rank, join_ranks, reshard
 from lrwidget.steps.torch_forward import (
     Compute,
@@ -188,11 +195,11 @@ class TorchStep:
     def __enter__(self) -> TorchStep:
         check_grad_mode()
         reshard(self._modules)
-        check_setup(self._modules, self._optimizers)
-        parts = (module for root in self._modules for module in root.modules())
-        self._claimed = claim(parts, type(self.model).__name__)
+        check_frozen(self._optimizers)  # the only one of the checks whose answer users change
         self._shield.raise_()
         try:
+            parts = (module for root in self._modules for module in root.modules())
+            self._claimed = claim(parts, type(self.model).__name__)
             self._ranks = join_ranks()
             self._state = TorchSnapshot(self._roots(), device=self._device, place=self._snapshot)
             self._prepare(self._state)
@@ -240,7 +247,8 @@ class TorchStep:
                     reshard(self._modules)
                     state.restore()
             finally:
-                release(self._claimed)
+                claimed, self._claimed = self._claimed, set()
+                release(claimed)
 
     def _part(self, error: BaseException | None) -> None:
         """Leave the other ranks, where there are any."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -37,17 +38,30 @@ def check_setup(modules: Sequence[nn.Module], optimizers: Sequence[Any]) -> None
             f"need an optimizer over the model's own parameters, got {num_foreign} of {len(held)} that belong to "
             "something else; build it from model.parameters(), or pass nn.ModuleList([...]) of all that is trained"
         )
-    if not any(p.requires_grad for p in held):
-        raise ValueError(
-            f"need at least one parameter to train, got {len(held)} frozen ones (requires_grad=False); "
-            "unfreeze some: model.requires_grad_(True)"
-        )
     if any(p.is_inference() for p in held if not is_lazy(p)):
         raise RuntimeError(
             "need parameters that can have gradients, got some made under torch.inference_mode(); "
             "build or load the model outside of it"
         )
+    check_frozen(optimizers)
     _check_rates(optimizers)
+
+
+def check_frozen(optimizers: Sequence[Any]) -> None:
+    """Whether there is a parameter to train.
+
+    Raises
+    ------
+    ValueError
+        If all are frozen.
+    """
+    if not any(
+        p.requires_grad for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]
+    ):
+        raise ValueError(
+            "need at least one parameter to train, got only frozen ones (requires_grad=False); "
+            "unfreeze some: model.requires_grad_(True)"
+        )
 
 
 def _check_rates(optimizers: Iterable[Any]) -> None:
@@ -126,7 +140,12 @@ def check_loss(loss: object) -> Tensor:
 
 def needs_closure(optimizer: Any) -> bool:
     """Whether ``optimizer.step`` must be given a closure, as LBFGS's."""
-    parameters: Iterator[Any] = iter(inspect.signature(optimizer.step).parameters.values())
+    return _has_closure_to_fill(type(optimizer).step)
+
+
+@cache
+def _has_closure_to_fill(step: Callable[..., Any]) -> bool:
+    parameters = inspect.signature(step).parameters.values()
     return any(p.name == "closure" and p.default is p.empty for p in parameters)
 
 

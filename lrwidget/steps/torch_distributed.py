@@ -58,13 +58,14 @@ def reshard(modules: Iterable[nn.Module]) -> None:
         If a module is sharded in the old way, by a wrapper.
     """
     for root in modules:
+        module: Any
         for module in root.modules():
             if type(module).__name__ == "FullyShardedDataParallel":
                 raise TypeError(
                     "need a model sharded by torch.distributed.fsdp.fully_shard, got the FullyShardedDataParallel "
                     "wrapper, whose state cannot be put back; shard the plain model with fully_shard"
                 )
-            if callable(getattr(module, "reshard", None)):
+            if hasattr(type(module), "reshard"):
                 module.reshard()
 
 

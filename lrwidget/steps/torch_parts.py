@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, MutableSequence
+from collections.abc import Callable, Iterable, MutableSequence
 from operator import is_
 from typing import Any, Literal, TypeAlias
 
@@ -132,7 +132,7 @@ class TensorPart(Part):
         self._alias = own_memory(tensor).detach()  # keeps it alive, should training point the tensor elsewhere
         self._requires_grad = tensor.requires_grad
         self._grad = tensor.grad if self._is_leaf else None
-        self._hooks = [(slot, hooks, dict(hooks)) for slot, hooks in _hooks_of(tensor)]
+        self._hooks = _hooks_of(tensor)
 
     def set_grad_aside(self) -> None:
         """Take the gradient off for the run. The object itself is kept, so it needs no copy."""
@@ -153,24 +153,25 @@ class TensorPart(Part):
             tensor.requires_grad_(self._requires_grad)
         if tensor.grad is not self._grad:
             tensor.grad = self._grad
-        self._restore_hooks()
+        if self._hooks or _hooks_of(tensor):
+            self._restore_hooks()
 
     def _restore_hooks(self) -> None:
-        saved = {slot: (hooks, entries) for slot, hooks, entries in self._hooks}
-        for slot, hooks in _hooks_of(self.tensor):
-            if slot not in saved:
+        for slot, (hooks, _) in _hooks_of(self.tensor).items():
+            if slot not in self._hooks:
                 hooks.clear()
-        for hooks, entries in saved.values():
-            if hooks != entries:
-                hooks.clear()
-                hooks.update(entries)
+        for hooks, entries in self._hooks.values():
+            hooks.clear()
+            hooks.update(entries)
 
 
-def _hooks_of(tensor: Tensor) -> Iterator[tuple[str, dict[int, Any]]]:
-    for slot in ("_backward_hooks", "_post_accumulate_grad_hooks"):
-        hooks = getattr(tensor, slot)
-        if hooks is not None:
-            yield slot, hooks
+def _hooks_of(tensor: Any) -> dict[str, tuple[dict[int, Any], dict[int, Any]]]:
+    """The dictionaries of hooks that a tensor has, by their slot, each with a copy."""
+    of_backward, of_accumulation = tensor._backward_hooks, tensor._post_accumulate_grad_hooks
+    if of_backward is None and of_accumulation is None:
+        return {}
+    slots = {"backward": of_backward, "accumulation": of_accumulation}
+    return {slot: (hooks, dict(hooks)) for slot, hooks in slots.items() if hooks is not None}
 
 
 class LazyPart(Part):

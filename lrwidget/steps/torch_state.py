@@ -143,7 +143,7 @@ class TorchSnapshot:
         """File one object under what restores it, and put what it holds on the list."""
         if isinstance(value, dict):
             self._containers.append(DictPart(path, value))
-            todo.extend(((*path, key), item) for key, item in value.items() if self._may_change(item))
+            self._list(path, value.items(), todo)
         elif isinstance(value, Tensor):
             if is_lazy(value):
                 self._lazy.append(LazyPart(path, value))
@@ -151,9 +151,9 @@ class TorchSnapshot:
                 self._tensors.append((path, value))
         elif isinstance(value, ITEMS_TYPES):
             self._containers.append(ItemsPart(path, value))
-            todo.extend(((*path, index), item) for index, item in enumerate(value) if self._may_change(item))
+            self._list(path, enumerate(value), todo)
         elif isinstance(value, tuple):
-            todo.extend(((*path, index), item) for index, item in enumerate(value) if self._may_change(item))
+            self._list(path, enumerate(value), todo)
         elif isinstance(value, _STATEFUL_TYPES):
             self._object(path, value, todo)
         elif isinstance(value, np.ndarray):
@@ -162,19 +162,20 @@ class TorchSnapshot:
             self._containers.append(generator_part(path, value))
             self.generators.append(value)
 
-    def _may_change(self, value: Any) -> bool:
-        """Whether the walk must look at this. Empty containers, the hooks of most modules, are noted here."""
-        kind = type(value)
-        if kind in _OPAQUE_TYPES:
-            return False
-        if kind in _HOLLOW_TYPES and not value:
-            self._empty.append(value)
-            return False
-        return True
+    def _list(self, path: Path, items: Iterable[tuple[Any, Any]], todo: list[tuple[Path, Any]]) -> None:
+        """Put what the walk must look at on its list. Empty containers, the hooks of most modules, are noted here."""
+        for key, item in items:
+            kind = type(item)
+            if kind in _OPAQUE_TYPES:
+                continue
+            if kind in _HOLLOW_TYPES and not item:
+                self._empty.append(item)
+            else:
+                todo.append(((*path, key), item))
 
     def _object(self, path: Path, value: Any, todo: list[tuple[Path, Any]]) -> None:
         self._containers.append(ObjectPart(path, value))
-        todo.extend(((*path, key), item) for key, item in vars(value).items() if self._may_change(item))
+        self._list(path, vars(value).items(), todo)
         kind = type(value)
         if isinstance(value, torch.jit.ScriptModule):  # what it has lives outside of Python
             held = (value.named_parameters(recurse=False), value.named_buffers(recurse=False), value.named_children())

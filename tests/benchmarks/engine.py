@@ -1,0 +1,59 @@
+"""The whole range test, its saving and restoring included, against the bare loop on the same batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from statistics import median
+
+from tests.benchmarks.engine_tasks import PEERS, Task, bare, make_task, ours
+from tests.benchmarks.measuring import environment, ratios, rounds, spread, table
+
+# Model, optimizer, steps, rounds with the bare loop, rounds with the peers.
+QUICK = [
+    ("tiny MLP", "SGD", 100, 61, 7),
+    ("tiny MLP", "Adam", 100, 61, 7),
+    ("tiny MLP", "SGD", 1000, 11, 3),
+    ("small CNN", "SGD", 100, 15, 3),
+    ("small CNN", "Adam", 100, 15, 3),
+    ("25M MLP", "Adam", 20, 5, 3),
+]
+FULL = [
+    (model, optimizer, num_steps, num_rounds, peer_rounds)
+    for model, num_steps, num_rounds, peer_rounds in [
+        ("tiny MLP", 100, 101, 41),
+        ("tiny MLP", 1000, 21, 11),
+        ("small CNN", 100, 41, 11),
+        ("small CNN", 1000, 7, 3),
+        ("25M MLP", 100, 5, 3),
+        ("25M MLP", 1000, 3, 1),
+    ]
+    for optimizer in ("SGD", "Adam")
+]
+
+
+def ready(contender: Callable[[Task], Callable[[], object]], *case: object) -> Callable[[], object]:
+    return contender(make_task(*case))  # type: ignore[arg-type]
+
+
+def main(full: bool = False) -> None:
+    """Print one row per training: ours in many rounds, the peers in fewer."""
+    header = ["model", "optimizer", "steps", "bare ms/step", "ours, CPU", "ours, wall", *(f"{p}, CPU" for p in PEERS)]
+    print("# Whole range test / bare loop on the same batches\n")
+    print(f"Medians of ratios within a round, quartiles in brackets. {environment()}.\n")
+    print(table(header, []))
+    for model, optimizer, num_steps, num_rounds, peer_rounds in FULL if full else QUICK:
+        case = (model, optimizer, num_steps)
+        times = rounds({"bare": partial(ready, bare, *case), "ours": partial(ready, ours, *case)}, num_rounds)
+        contenders = {name: partial(ready, peer, *case) for name, peer in {"bare": bare, **PEERS}.items()}
+        peer_times = rounds(contenders, peer_rounds)
+        row = [
+            model,
+            optimizer,
+            str(num_steps),
+            f"{median(t.cpu for t in times['bare']) / num_steps * 1e3:.3f}",
+            spread(ratios(times, "ours", "bare")),
+            spread(ratios(times, "ours", "bare", "wall")),
+            *(spread(ratios(peer_times, name, "bare")) for name in PEERS),
+        ]
+        print("| " + " | ".join(row) + " |", flush=True)
