@@ -257,6 +257,16 @@ def test_end_is_seen_whole() -> None:
     assert len(frame.result) == len(frame.curve.points.lrs) == 35  # type: ignore[arg-type]
 
 
+def test_run_without_a_step() -> None:
+    """A run that is stopped before its first step is over too, with an empty result."""
+    session = Session(FINDER)
+    paced = Paced(session)
+    paced.end()
+    frame = session.frame()
+    assert (frame.state, frame.result is not None and len(frame.result)) == ("stopped", 0)
+    assert [run.is_current for run in frame.runs] == [True]
+
+
 def test_one_run_at_a_time() -> None:
     """While a run is under way neither another can begin nor the curves be cleared."""
     session = Session(FINDER)

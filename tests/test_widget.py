@@ -479,3 +479,18 @@ def test_pump_survives_a_failing_tick(caplog: pytest.LogCaptureFixture) -> None:
     pump.flush()
     pump.close()
     assert "broken figure" in caplog.text
+
+
+def test_short_earlier_runs_are_drawn(live: None) -> None:
+    """Earlier curves of any length, one point or none included, can be drawn together."""
+    widget = LRFinderWidget(good_curve, finder=LearningRateFinder(num_steps=50))
+    for num_points in (1, 2, 0, 30):
+        values = iter([1.0] * num_points)
+        run = LRFinderWidget(lambda lr, values=values: next(values))
+        widget._driver._make_job = lambda settings, run=run: settings.steps(run._train_step)
+        widget.run()
+        run.close()
+    past = widget._range_test.curve._past
+    assert past.x.shape == past.y.shape == (2, 2)
+    assert "Error" not in html(widget)
+    widget.close()

@@ -49,7 +49,7 @@ class CurveMaker:
         self._view = _view(current, past, settings, self._log)
         key = (
             self._view,
-            None if current is None else (len(current), len(current.earlier_tests), current.result is None),
+            None if current is None else (current.num_points, len(current.earlier_tests), current.result is None),
         )
         if key != self._key:
             self._key = key
@@ -58,7 +58,7 @@ class CurveMaker:
 
     def _draw(self, current: Measurement | None, past: Sequence[Measurement], settings: LearningRateFinder) -> Curve:
         factor, log = settings.smooth_factor, self._log
-        drawn = [m for m in (*past, current) if m is not None and len(m)]
+        drawn = [m for m in (*past, current) if m is not None and m.num_points]
         ranges = [m.shown_range(factor, log) for m in drawn]
         shown = _hull(ranges) if ranges else _NOTHING
         if ranges and current is not None and current.result is None:

@@ -43,7 +43,9 @@ class Measurement:
         self._num_followed = 0
         self._smoothed: tuple[object, FloatArray] | None = None
 
-    def __len__(self) -> int:
+    @property
+    def num_points(self) -> int:
+        """How many points its curve has."""
         return len(self.lrs)
 
     def follow(self, records: Sequence[StepRecord | RepeatRecord]) -> None:

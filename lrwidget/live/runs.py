@@ -61,7 +61,7 @@ class Runs:
 
     def begin(self, settings: LearningRateFinder) -> Measurement:
         """Begin another one; the one before joins the earlier ones, if it has any steps."""
-        if self.current is not None and len(self.current):
+        if self.current is not None and self.current.num_points:
             self._past = [*self._past, self.current][-MOST_PAST_RUNS:]
         self.num_begun += 1
         self._num_named += 1
@@ -101,9 +101,9 @@ class Runs:
         """The newest curve as a table, or all; see `Measurement.to_dataframe`."""
         import pandas as pd
 
-        chosen = self._all() if all_runs else [self.current] if self.current else []
+        chosen = self._all() if all_runs else [self.current] if self.current is not None else []
         tables = [m.to_dataframe(smooth_factor) for m in chosen or [Measurement(1, LearningRateFinder())]]
         return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
 
     def _all(self) -> list[Measurement]:
-        return [*self._past, *([self.current] if self.current else [])]
+        return [*self._past, *([self.current] if self.current is not None else [])]

@@ -272,7 +272,7 @@ class Session:
                 verdict=verdict_on(progress, self._reading, remark),
                 runs=self.runs.entries(),
                 failure=self._failure,
-                result=self.runs.current.result if self.runs.current else None,
+                result=self.runs.current.result if self.runs.current is not None else None,
             )
 
     # --- inside: the lock is held ---
@@ -307,7 +307,7 @@ class Session:
     def _read(self) -> None:
         """Read the curve anew, with all there is."""
         self._reading = None
-        if self.runs.current is not None and self.runs.current.result is not None and len(self.runs.current):
+        if self.runs.current is not None and self.runs.current.result is not None and self.runs.current.num_points:
             self._reading = read_result(self.runs.current.result, self._rule)
 
     def _read_live(self) -> None:

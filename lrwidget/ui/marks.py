@@ -54,10 +54,13 @@ def ending_finite(line: Line) -> tuple[FloatArray, FloatArray]:
 
 
 def stacked(lines: Sequence[Line]) -> tuple[FloatArray, FloatArray]:
-    """Several lines for one mark, two arrays of shape (lines, points): the shorter ones stay at their last point."""
+    """Several lines for one mark, arrays of shape (lines, points): the shorter ones stay at their last point.
+
+    bqplot drops axes of length one, so a lone line is flat, and there are always two points.
+    """
     ended = [pair for pair in map(ending_finite, lines) if len(pair[0])]
     if not ended:
         return NONE, NONE
-    longest = max(len(lrs) for lrs, _ in ended)
+    longest = max(2, *(len(lrs) for lrs, _ in ended))
     x, y = (np.array([np.pad(pair[i], (0, longest - len(pair[i])), mode="edge") for pair in ended]) for i in (0, 1))
-    return x, y
+    return (x[0], y[0]) if len(ended) == 1 else (x, y)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from time import monotonic
 
 PERIOD_SECONDS = 0.1  # between two ticks of a run
-_REST_SECONDS = 0.05  # between two ticks that a user asks for, with a slider or the marker
+REST_SECONDS = 0.05  # between two ticks that a user asks for, with a slider or the marker
 _LINGER_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Pump:
             with self._changed:
                 self._num_served = served
                 self._changed.notify_all()
-                self._sleep_until(started + (PERIOD_SECONDS if goes_on else _REST_SECONDS))
+                self._sleep_until(started + (PERIOD_SECONDS if goes_on else REST_SECONDS))
                 if not goes_on:
                     self._changed.wait_for(lambda done=served: self._is_new(done), _LINGER_SECONDS)  # type: ignore[misc]
                 if self._is_closed or not (goes_on or self._is_new(served)):

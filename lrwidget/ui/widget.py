@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from os import PathLike
@@ -12,6 +13,7 @@ from ipywidgets import VBox
 
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live.driver import Driver, MakeJob, subject_of
+from lrwidget.live.frames import Frame
 from lrwidget.live.run import Job, RunState
 from lrwidget.live.schedule_model import ScheduleModel
 from lrwidget.live.session import Session
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lrwidget.schedules import Schedule
+
+_log = logging.getLogger(__name__)
 
 
 class LRFinderWidget(PublicTraits):
@@ -332,9 +336,17 @@ class LRFinderWidget(PublicTraits):
             frame = self._session.frame()
             self._schedule.set_lr(frame.guide.selected_lr)
             for part in self._parts:
-                part.render(frame)
+                self._render(part, frame)
         self._publish(frame)
         return frame.state in (RunState.RUNNING, RunState.PAUSED) or self._session.is_incomplete
+
+    def _render(self, part: Part, frame: Frame) -> None:
+        """Have a part drawn. One that fails must not keep the others from showing how the run ends."""
+        try:
+            part.render(frame)
+        except Exception as error:
+            _log.exception("drawing the widget failed")
+            self._session.note_failure(error)
 
     def _on_run_click(self) -> None:
         if not self._session.is_busy:  # the second of two quick clicks
