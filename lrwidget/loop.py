@@ -121,7 +121,10 @@ def _steps(train_step: TrainStep, lrs: Iterable[float], watch: DivergenceWatch, 
                 if len(unread) <= lag:
                     continue
                 step, lr, output = unread.popleft()
-            yield recording.append(*_read(step, lr, output))
+            if type(output) is float:  # the common case, in as few calls as can be
+                yield recording.append(step, lr, output)
+            else:
+                yield recording.append(*_read(step, lr, output))
             if recording.judge(watch):
                 return
     except GeneratorExit:
@@ -149,8 +152,6 @@ def _train_again(train_step: TrainStep, step: int, lr: float) -> StepReturn:
 
 
 def _read(step: int, lr: float, output: StepReturn) -> tuple[int, float, float, float | None]:
-    if type(output) is float:
-        return step, lr, output, None
     if isinstance(output, StepOutput):
         norm = output.grad_norm
         return step, lr, as_float(output.loss, step), None if norm is None else as_float(norm, step)
