@@ -92,7 +92,7 @@ class Landscape:
             self._draw_contours(surface)
         names = ("weight", "loss") if surface.across is None else ("weight 1", "weight 2")
         self._x_axis.label, self._y_axis.label = names
-        self._y_axis.tick_values = np.arange(0, 4) if surface.across is None else np.arange(-1, 3)
+        self._y_axis.tick_values = np.arange(math.ceil(y_view[0]), math.floor(y_view[1]) + 1)
         self._y.min, self._y.max = y_view
 
     def _draw_profile(self, surface: Surface) -> None:
