@@ -30,7 +30,7 @@ _KERNEL_IS_READY = """() => {
 _EVALUATE = """async ({code, expression}) => {
     const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel
     const future = kernel.requestExecute(
-        {code, store_history: false, allow_stdin: false, user_expressions: {value: expression}})
+        {code, store_history: false, allow_stdin: true, user_expressions: {value: expression}})
     return (await future.done).content
 }"""
 

@@ -24,8 +24,8 @@ def measured(lab: LabPage, widget: Widget) -> Widget:
     return widget
 
 
-def test_states_are_right_from_run_to_stop(lab: LabPage, widget: Widget) -> None:
-    """Idle, running, paused, running, stopped: what is shown, what can be pressed and what the kernel says."""
+def test_states_are_right_from_run_to_clear(lab: LabPage, widget: Widget) -> None:
+    """Idle, running, paused, running, stopped, idle: what is shown, what can be pressed and what the kernel says."""
     assert lab.evaluate("widget.state") == "idle"
     lab.evaluate("0", before="seconds = 0.02; widget.num_steps = 500")
     widget.button("Run").click()
@@ -53,6 +53,11 @@ def test_states_are_right_from_run_to_stop(lab: LabPage, widget: Widget) -> None
     kept = lab.evaluate("len(widget.result)")
     assert 0 < kept < 500
     widget.wait_for_points(kept)
+
+    widget.button("Clear").click()
+    widget.wait_for_state("idle")
+    lab.wait_until("widget.state == 'idle' and widget.result is None")
+    widget.wait_for_points(0)
 
 
 def test_a_stop_while_paused_restores_too(lab: LabPage, widget: Widget) -> None:
