@@ -68,8 +68,7 @@ class SweepProgressBar:
 
     def update(self, run: SweepRun) -> None:
         """Count one range test and name it."""
-        end = run.error or (run.result and run.result.stop_reason)
-        self._bar.set_postfix_str(f"{run.label}: {end}", refresh=False)
+        self._bar.set_postfix_str(f"{run.label}: {run.end}", refresh=False)
         self._bar.update()
 
     def __exit__(

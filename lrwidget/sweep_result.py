@@ -45,6 +45,13 @@ class SweepRun:
         return ", ".join(f"{name}={label(value)}" for name, value in self.settings.items())
 
     @property
+    def end(self) -> str:
+        """How it ended, or failed."""
+        if self.error is not None:
+            return self.error
+        return "not ended" if self.result is None else str(self.result.stop_reason)
+
+    @property
     def suggested_lr(self) -> float | None:
         """The learning rate its curve suggests."""
         return None if self.result is None else self.result.suggested_lr
@@ -116,7 +123,7 @@ class SweepResult:
         return len(self.runs)
 
     def __str__(self) -> str:
-        ends = Counter(run.error or str(run.result.stop_reason) for run in self.runs if run.error or run.result)
+        ends = Counter(run.end for run in self.runs)
         lines = [f"Sweep: {len(self)} range tests"] + [f"{count} x {end}" for end, count in ends.most_common()]
         return "\n".join([*lines, self.summary().drop(columns=["error", "num_steps"]).to_string()])
 

@@ -128,10 +128,8 @@ def test_the_summary_has_one_row_per_point(parabolas):
         assert row.num_steps == len(result)
         assert row.stop_reason == result.stop_reason
     assert table["error"].isna().all()
-    # The loss is curvature / 2 * w ** 2: the steeper parabola bears the smaller rate, whatever the start.
-    by_curvature = table.groupby("curvature")["suggested_lr"].agg(["min", "max"])
-    assert by_curvature["max"].tolist() == by_curvature["min"].tolist()
-    assert by_curvature["min"].is_monotonic_decreasing
+    # The start only scales the loss, and a suggestion does not depend on its unit.
+    assert table["suggested_lr"][::2].tolist() == pytest.approx(table["suggested_lr"][1::2].tolist())
 
 
 def test_a_sweep_prints_its_table(parabolas):

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from enum import IntEnum
-from typing import Any, SupportsFloat
+from typing import Any, NamedTuple, SupportsFloat
 
 import torch
 import torch.distributed as dist
@@ -36,6 +36,15 @@ class _Word(IntEnum):
     EXHAUSTED = 4
     LEFT = 5
     FAILED = 6
+
+
+class _Failure(NamedTuple):
+    """What went wrong on a rank, in the order of blame: errors that echo another rank's come last."""
+
+    is_echo: bool
+    seconds: float
+    rank: int
+    text: str
 
 
 class RankError(RuntimeError):
@@ -190,47 +199,52 @@ class Ranks(Alone):
         is_interrupted: Callable[[], bool] | None = None,
     ) -> list[float]:
         """Say where this rank stands and hear it from all; return their numbers, or end the run for all of them."""
-        said = torch.tensor([float(word), number], dtype=torch.float64, device="cpu")
-        heard = torch.empty(self._num_ranks, 2, dtype=torch.float64, device="cpu")
         try:
-            work = dist.all_gather(list(heard.unbind()), said, group=self._group, async_op=is_interrupted is not None)
-            if is_interrupted is not None:
-                while not work.is_completed():
-                    if is_interrupted():
-                        return []
-                    time.sleep(_LAST_WORD_POLL_SECONDS)
-                work.wait()
-            words, numbers = heard[:, 0].tolist(), heard[:, 1].tolist()
-            if _Word.FAILED in words:
-                self._is_over = True
-                self._raise_first(error)
-                return numbers
-        except RankError:
-            raise
+            words, numbers = self._exchange(word, number, is_interrupted)
+            failures = self._failures(error) if _Word.FAILED in words else []
         except RuntimeError as lost:
             self._is_over = True
             raise RankError(
                 f"lost contact with another rank after {self._num_steps} steps: it has died or hangs; "
                 f"look for its own error ({lost})"
             ) from (error or lost)
-        if words.count(word) < len(words):
+        if failures:
+            self._is_over = True
+            self._blame(failures, error)
+        elif words.count(word) < len(words):
             self._is_over = True
             self._settle(word, words)
         return numbers
 
-    def _raise_first(self, error: BaseException | None) -> None:
-        """Exchange what went wrong where; the rank that failed first has the say."""
-        own = (
-            None
-            if error is None
-            else (self._failed_at, self._rank, f"{type(error).__name__}: {error}", _is_echo(error))
-        )
+    def _exchange(
+        self, word: _Word, number: float, is_interrupted: Callable[[], bool] | None
+    ) -> tuple[list[float], list[float]]:
+        """The words and the numbers of all ranks; nothing where an interrupt has ended the waiting."""
+        said = torch.tensor([float(word), number], dtype=torch.float64, device="cpu")
+        heard = torch.empty(self._num_ranks, 2, dtype=torch.float64, device="cpu")
+        work = dist.all_gather(list(heard.unbind()), said, group=self._group, async_op=is_interrupted is not None)
+        if is_interrupted is not None:
+            while not work.is_completed():
+                if is_interrupted():
+                    return [], []
+                time.sleep(_LAST_WORD_POLL_SECONDS)
+            work.wait()
+        return heard[:, 0].tolist(), heard[:, 1].tolist()
+
+    def _failures(self, error: BaseException | None) -> list[_Failure]:
+        """What went wrong on each rank where something did."""
+        own = None
+        if error is not None:
+            own = _Failure(_is_echo(error), self._failed_at, self._rank, f"{type(error).__name__}: {error}")
         failures: list[Any] = [None] * self._num_ranks
         dist.all_gather_object(failures, own, group=self._group)
-        # An echo is the error of a rank that waited for one that had failed.
-        first = min((f for f in failures if f is not None), key=lambda f: (f[3], f[0]))
-        if error is None or (_is_echo(error) and first[1] != self._rank):
-            raise RankError(f"rank {first[1]} failed after {self._num_steps} steps: {first[2]}") from error
+        return [failure for failure in failures if failure is not None]
+
+    def _blame(self, failures: list[_Failure], error: BaseException | None) -> None:
+        """Raise the first failure, unless this rank has an error of its own to raise."""
+        first = min(failures)
+        if error is None or (_is_echo(error) and first.rank != self._rank):
+            raise RankError(f"rank {first.rank} failed after {self._num_steps} steps: {first.text}") from error
 
     def _settle(self, word: _Word, words: list[float]) -> None:
         """Not all stand at the same point: the data of some are used up, or some have left."""
