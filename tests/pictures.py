@@ -159,7 +159,7 @@ def open_quickstart(browser: Browser, server: Server, scale: float) -> LabPage:
 def settle(page: Page) -> None:
     """Wait until the page has drawn twice: resizing is answered in the frame after."""
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(2000)  # bqplot answers later
 
 
 if __name__ == "__main__":
