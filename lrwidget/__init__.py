@@ -27,6 +27,8 @@ _HOMES = {
     "Diagnosis": "lrwidget.diagnosis",
     "sweep": "lrwidget.sweeps",
     "LRFinderWidget": "lrwidget.ui.widget",
+    "Stride": "lrwidget.ui.stride",
+    "Race": "lrwidget.ui.race",
 }
 _MODULES = {"schedules"}
 
@@ -44,8 +46,14 @@ if TYPE_CHECKING:
     from lrwidget.steps import SKIPPED as SKIPPED
     from lrwidget.steps import RestoringStep as RestoringStep
     from lrwidget.steps import StepOutput as StepOutput
+    from lrwidget.steps.keras import KerasStep as KerasStep
+    from lrwidget.steps.torch import TorchStep as TorchStep
     from lrwidget.suggestions import Suggestion as Suggestion
     from lrwidget.suggestions import suggest as suggest
+    from lrwidget.sweeps import sweep as sweep
+    from lrwidget.ui.race import Race as Race
+    from lrwidget.ui.stride import Stride as Stride
+    from lrwidget.ui.widget import LRFinderWidget as LRFinderWidget
 
 
 def __getattr__(name: str) -> Any:

@@ -204,7 +204,7 @@ def test_a_reader_that_looks_in_does_not_keep_a_writer_out(tmp_path):
 
     def look():
         with path.open("rb") as file:
-            while not done.is_set():
+            while not done.wait(0.0005):
                 is_held(file)
 
     readers = [threading.Thread(target=look) for _ in range(2)]
