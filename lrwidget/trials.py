@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from lrwidget.result import FloatArray, StopReason
-from lrwidget.smoothing import smooth
+from lrwidget.smoothing import check_smooth_factor
 
 Verdict: TypeAlias = Literal["best", "as good", "worse", "clearly worse", "diverged", "not finished"]
 TIED: tuple[Verdict, ...] = ("best", "as good")
@@ -60,9 +60,9 @@ class Trial:
         """Whether it trained for as long as it could, with finite losses."""
         return self.stop_reason in _FINISHED and not self.is_hopeless and len(self.losses) > 0
 
-    def smoothed(self, smooth_factor: float = 0.05) -> FloatArray:
-        """The smoothed losses, shape (n,); without lag, as the curve of a range test."""
-        return smooth(np.arange(1.0, len(self.losses) + 1), self.losses, smooth_factor)
+    def smoothed(self, smooth_factor: float = 0.1) -> FloatArray:
+        """The smoothed losses, shape (n,): see `centred_mean`."""
+        return centred_mean(self.losses, smooth_factor)
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,33 @@ def rank(trials: Sequence[Trial]) -> list[Standing]:
     order = sorted(tails, key=lambda i: float(tails[i].mean()))
     standings = [_standing(place, i, trials[i], tails, order[0]) for place, i in enumerate(order, 1)]
     return standings + [_unranked(i, t) for i, t in enumerate(trials) if i not in finished]
+
+
+def centred_mean(losses: FloatArray, smooth_factor: float = 0.1) -> FloatArray:
+    """A mean over the steps around each step: without lag, and calm where a training jumps.
+
+    Parameters
+    ----------
+    losses
+        Shape (n,). What is not finite is returned as it came and does not enter the means.
+    smooth_factor
+        In (0, 1]: the mean is taken over ``(2 - f) / f`` steps, as quiet as a running mean that gives the newest loss
+        the weight f. Fewer at both ends; at the beginning, where losses fall fast, as many before as after.
+
+    Returns
+    -------
+    ndarray
+        Shape (n,).
+    """
+    check_smooth_factor(smooth_factor)
+    n, reach = len(losses), round((1 - smooth_factor) / smooth_factor)
+    steps = np.arange(n)
+    finite = np.isfinite(losses)
+    sums, counts = (np.concatenate([[0.0], np.cumsum(v)]) for v in (np.where(finite, losses, 0.0), finite))
+    before = np.minimum(steps, reach)
+    start, end = steps - before, np.minimum(steps + before, n - 1) + 1
+    means = (sums[end] - sums[start]) / np.maximum(counts[end] - counts[start], 1.0)
+    return np.where(finite, means, losses)
 
 
 def tail_length(num_steps: int) -> int:
