@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import sys
+import threading
 from collections import deque
 
 import numpy as np
@@ -16,8 +17,8 @@ from torch.profiler import ProfilerActivity, profile
 from lrwidget.steps import torch_parts
 from lrwidget.steps.interrupts import InterruptShield, shielded
 from lrwidget.steps.parts import RestoreError
-from lrwidget.steps.torch_random import reseed_all
-from lrwidget.steps.torch_state import TorchSnapshot, choose_place
+from lrwidget.steps.torch_random import process_parts, reseed_all
+from lrwidget.steps.torch_state import TorchSnapshot, choose_place, free_bytes
 
 
 class Holder(nn.Module):
@@ -391,6 +392,33 @@ def test_a_full_device_says_what_to_do(monkeypatch):
     )
 
 
+def test_random_states_of_accelerators_are_restored(monkeypatch):
+    """The generators of every CUDA device in use, and of the model's MPS device, go back (here: pretended ones)."""
+    states = {"cuda": [1, 2], "mps": 3}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: list(states["cuda"]))
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", lambda state: states.update(cuda=state))
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: states["mps"])
+    monkeypatch.setattr(torch.mps, "set_rng_state", lambda state: states.update(mps=state))
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda kind: False)
+    monkeypatch.setattr(torch, "set_autocast_enabled", lambda kind, enabled: None)
+    parts = list(process_parts(torch.device("mps")))
+    states.update(cuda=[8, 9], mps=7)
+    for part in parts:
+        part.restore()
+    assert states == {"cuda": [1, 2], "mps": 3}
+
+
+def test_free_memory_counts_what_the_allocator_holds(monkeypatch):
+    """On CUDA the free bytes are the device's and those that the caching allocator keeps unused."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100, 1000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 50)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 20)
+    assert free_bytes(torch.device("cuda")) == 130
+    assert free_bytes(torch.device("cpu")) is None
+
+
 # ------------------------------------------------------------------------------------------------------- failures
 
 
@@ -451,6 +479,21 @@ def test_ctrl_c_waits_for_a_shielded_function():
         shield.lower()
     assert signal.getsignal(signal.SIGINT) is handler
     shield.lower()  # once more does nothing
+
+
+def test_only_the_main_thread_has_a_shield():
+    """In a worker thread, which gets no signals, the handler stays what it is."""
+    shield, handlers = InterruptShield(), []
+
+    def work():
+        shield.raise_()
+        handlers.append(signal.getsignal(signal.SIGINT))
+        shield.lower()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert handlers == [signal.getsignal(signal.SIGINT)]
 
 
 def test_ctrl_c_waits_from_the_very_first_instruction():

@@ -163,6 +163,29 @@ def test_a_source_that_dries_up_ends_the_run():
     assert (len(result), result.stop_reason) == (4, StopReason.DATA_EXHAUSTED)
 
 
+class Indexed:
+    """Has a length and items, and no iterator."""
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return make_batches(9)[index]  # more than its length: an iterator of Python's own would not stop
+
+
+def test_what_has_a_length_and_items_is_a_source():
+    """Its items are the batches, as many as its length; reseeding begins elsewhere among them."""
+    model = make_model()
+    step = TorchStep(model, sgd(model), cross_entropy, Indexed())
+    assert losses_of(step) == expected_losses(make_batches(9)[:3])
+    starts = set()
+    for seed in range(6):
+        with step:
+            step.reseed(seed)
+            starts.add(step(0.1))
+    assert len(starts) == 3
+
+
 class TwoInputs(nn.Module):
     """Reads its inputs by position or by name."""
 

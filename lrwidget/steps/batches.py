@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import chain, islice
 from typing import Any
 
@@ -86,8 +86,8 @@ class Batches:
             self._stream = _cycle(source)
 
     def _is_in_fixed_order(self) -> bool:
-        """Whether each pass over the source, whose length is known, is the same."""
-        return isinstance(self.source, _Indexed)
+        """Whether each pass over the source, whose length is known, may be the same."""
+        return isinstance(self.source, Sized)
 
     def take(self, num_batches: int) -> list[Any]:
         """The first batches of the source, at most so many."""
