@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from lrwidget import LearningRateFinder, LRFinderWidget
+from lrwidget.live.session import Session
 from lrwidget.log import LogWriter
 from lrwidget.result import Recording
+from tests.test_session import Paced
 
 FINDER = LearningRateFinder(min_lr=1e-4, max_lr=2.0, num_steps=60, smooth_factor=0.2, divergence="never")
 
@@ -118,6 +120,18 @@ def test_stop_ends_the_watching_alone(watch, tmp_path):
         log.write(recording.append(0, 0.1, 1.0))
     widget.start()  # to read it again
     assert len(widget.wait(timeout=20)) == 1
+
+
+def test_every_step_of_a_slow_run_is_drawn_at_once():
+    """Looking ten times a second at a run that takes a second for each step does not use up what may be drawn."""
+    now = 0.0
+    session = Session(LearningRateFinder(num_steps=100, divergence="never"), clock=lambda: now)
+    paced = Paced(session)
+    for num_steps in range(1, 101):
+        paced.step()
+        for _ in range(10):
+            now += 0.1
+            assert len(session.frame().curve.line.lrs) == num_steps
 
 
 def test_what_is_no_log_is_shown_as_an_error(watch, tmp_path):

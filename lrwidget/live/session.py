@@ -331,14 +331,15 @@ class Session:
     def _curve(self) -> Curve:
         """The curve to draw; while it grows no oftener than the budget allows, a change of view at once."""
         current, shown = self.runs.current, self.runs.shown
-        now = self._clock()
-        if self._run is not None and self._curves.is_fresh(current, shown, self._settings):
-            if not self._budget.allows(now, self._progress.num_done / self._progress.num_steps):
-                return self._curves.last
-            self._budget.note(now)
+        now, last = self._clock(), self._curves.last
+        is_growth = self._run is not None and self._curves.is_fresh(current, shown, self._settings)
+        if is_growth and not self._budget.allows(now, self._progress.num_done / self._progress.num_steps):
+            return last
         started = thread_time()  # not the clock's: a busy machine must not make the curve stutter
         curve = self._curves.make(current, shown, self._settings)
         self._budget.note_cost(thread_time() - started)
+        if is_growth and curve is not last:
+            self._budget.note(now)  # a look at a slow run that finds nothing new costs the browser nothing
         return curve
 
 
