@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from lrwidget.result import FloatArray, StopReason
-from lrwidget.smoothing import check_smooth_factor
+from lrwidget.smoothing import HUGE, check_smooth_factor
 
 Verdict: TypeAlias = Literal["best", "as good", "worse", "clearly worse", "diverged", "not finished"]
 TIED: tuple[Verdict, ...] = ("best", "as good")
@@ -24,6 +24,7 @@ _TAIL_FRACTION = 0.25  # the last steps whose mean is the final loss: enough to 
 _MIN_TAIL = 5
 _SIGNIFICANT = 2.0  # standard errors
 _RISEN = 4.0  # standard deviations of the last losses above the first one: not by chance
+_RISING_SHARE = 0.8  # of the last steps on which the loss rises: not by chance either
 _NEGLIGIBLE_FRACTION = 0.01  # of the fall of the best: less may turn around in a longer training
 
 _FINISHED = (StopReason.COMPLETED, StopReason.DATA_EXHAUSTED)
@@ -57,8 +58,13 @@ class Trial:
 
     @property
     def is_finished(self) -> bool:
-        """Whether it trained for as long as it could, with finite losses."""
-        return self.stop_reason in _FINISHED and not self.is_hopeless and len(self.losses) > 0
+        """Whether it trained for as long as it could, and its losses stayed within reason."""
+        return self.stop_reason in _FINISHED and not (self.is_hopeless or self.has_exploded) and len(self.losses) > 0
+
+    @property
+    def has_exploded(self) -> bool:
+        """Whether it ended because of its losses, or would have if numbers had an end."""
+        return self.stop_reason in _EXPLODED or bool((np.abs(self.losses) > HUGE).any())
 
     def smoothed(self, smooth_factor: float = 0.1) -> FloatArray:
         """The smoothed losses, shape (n,): see `centred_mean`."""
@@ -217,7 +223,7 @@ def _standing(place: int, index: int, trial: Trial, tails: Mapping[int, FloatArr
     excess_error = 0.0 if index == best else standard_error(losses - tails[best])
     fall = float(trial.losses[0] - tails[best].mean())
     standing = Standing(place, trial.lr, final, error, excess, excess_error, "worse", len(trial.losses), index)
-    if _has_exploded(trial, losses):
+    if _has_risen(trial, losses):
         return replace(standing, verdict="diverged")
     if index == best:
         return replace(standing, verdict="best")
@@ -225,17 +231,18 @@ def _standing(place: int, index: int, trial: Trial, tails: Mapping[int, FloatArr
     return replace(standing, verdict="as good") if is_as_good else standing
 
 
-def _has_exploded(trial: Trial, tail: FloatArray) -> bool:
-    """Whether it ends above its first loss by more than the scatter of its last ones can explain."""
-    if len(tail) < 4:
+def _has_risen(trial: Trial, tail: FloatArray) -> bool:
+    """Whether it ends above its first loss by more than chance: far beyond the scatter of its end, or still rising."""
+    start = float(trial.losses[0])
+    if len(tail) < 4 or tail.min() <= start:
         return False
     scatter = math.sqrt(float(np.square(_without_trend(tail)).sum()) / (len(tail) - 2))
-    start = float(trial.losses[0])
-    return float(tail.mean()) - start > max(_RISEN * scatter, 1e-9 * abs(start))
+    is_high = float(tail.mean()) - start > max(_RISEN * scatter, 1e-9 * abs(start))
+    return is_high or float(np.mean(np.diff(tail) > 0)) >= _RISING_SHARE
 
 
 def _unranked(index: int, trial: Trial) -> Standing:
     verdict: Verdict = "clearly worse" if trial.is_hopeless else "not finished"
-    if trial.stop_reason in _EXPLODED:
+    if trial.has_exploded:
         verdict = "diverged"
     return Standing(None, trial.lr, None, None, None, None, verdict, len(trial.losses), index)

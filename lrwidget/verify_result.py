@@ -82,9 +82,12 @@ class VerifyResult:
 
     @property
     def edge(self) -> Literal["lowest", "highest"] | None:
-        """Whether the best rate is the lowest or the highest one tried, so that a better one may lie beyond."""
+        """Whether the best rate is the lowest or the highest one tried, so that a better one may lie beyond.
+
+        None also where it cannot be told from others: then the end of the range is not where it gets better.
+        """
         best = self.best
-        if best is None or len(self.trials) < 2:
+        if best is None or len(self.trials) < 2 or len(self.tied_lrs) > 1:
             return None
         return "lowest" if best is self.trials[0] else "highest" if best is self.trials[-1] else None
 

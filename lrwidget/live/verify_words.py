@@ -1,0 +1,66 @@
+"""The texts of the Verify tab."""
+
+from __future__ import annotations
+
+from lrwidget.axes import short_number
+from lrwidget.live.words import duration
+from lrwidget.result import RangeTestResult
+from lrwidget.trials import Standing
+from lrwidget.verify_plan import VerifyPlan
+from lrwidget.verify_result import VerifyResult
+
+NOT_RESTORED = (
+    "This train step does not restore what it changes: each training would go on where the one before it ended. "
+    "Use TorchStep, KerasStep or RestoringStep."
+)
+
+
+def budget(plan: VerifyPlan, result: RangeTestResult | None) -> str:
+    """What a verification will cost: steps, and the time where a range test tells how long a step takes."""
+    trainings = f"{plan.num_lrs} training{'s' if plan.num_lrs != 1 else ''} of {plan.num_steps:,} steps"
+    seconds = None if result is None else plan.seconds(result)
+    time = "" if seconds is None else f", about {duration(seconds)}"
+    return f"{trainings}: {plan.total_steps:,} steps{time}"
+
+
+def progress(trial: int, num_trials: int, num_done: int, num_steps: int, seconds_left: float | None) -> str:
+    """How far a verification is."""
+    left = "" if seconds_left is None else f" · {duration(seconds_left)} left"
+    return f"training {trial + 1} of {num_trials} · {num_done:,}/{num_steps:,} steps{left}"
+
+
+def standing(place: Standing) -> tuple[str, str]:
+    """What came out for one rate, and how that compares with the best."""
+    if place.final_loss is None or place.excess is None or place.excess_error is None:
+        if place.verdict == "clearly worse":
+            return f"clearly worse at step {place.num_steps}", "ended early"
+        return f"{place.verdict} at step {place.num_steps}", "ended early" if place.verdict == "diverged" else ""
+    loss = f"{place.final_loss:.4g} ± {place.final_error:.1g}"
+    if place.verdict == "diverged":
+        return loss, "above its start"
+    if place.rank == 1:
+        return loss, "lowest loss"
+    above = f"{place.excess:+.2g} ± {place.excess_error:.1g}"
+    return loss, f"{above}, as good" if place.verdict == "as good" else above
+
+
+def conclusion(result: VerifyResult) -> str:
+    """What a verification has shown."""
+    best, ranking = result.best_lr, result.ranking
+    if best is None:
+        if all(place.verdict == "not finished" for place in ranking):
+            return "No training came to its end, so there is nothing to compare."
+        return "No training ended with a lower loss than it began with: try lower rates."
+    others = [short_number(lr) for lr in result.tied_lrs if lr != best]
+    if others:
+        words = f"{short_number(best)} trains well; the noise does not tell it from {_listed(others)}."
+    else:
+        words = f"{short_number(best)} trains best."
+    if result.edge is not None:
+        beyond = "lower" if result.edge == "lowest" else "higher"
+        words += f" It is the {result.edge} rate tried: a {beyond} one may be better still."
+    return words
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -1,0 +1,65 @@
+"""Pieces of HTML for the Verify tab."""
+
+from __future__ import annotations
+
+from lrwidget.axes import short_number
+from lrwidget.live.run import RunState
+from lrwidget.live.verify_frames import TrialRow, VerifyFrame
+from lrwidget.ui import markup
+from lrwidget.ui.verify_style import STROKES, colour
+
+_SIGNS = {"good": "✓", "bad": "!", "neutral": "…"}
+_DASHES = {"solid": "none", "dashed": "6 4", "dotted": "2 3", "dash_dotted": "6 3 2 3"}
+
+
+def row(shown: TrialRow) -> str:
+    """One learning rate: its stroke, its rank, its number, what is known of it."""
+    mood = "lrw-trial-best" if shown.is_best else "lrw-trial-active" if shown.is_active else ""
+    rank = "" if shown.rank is None else f"{shown.rank}."
+    marker = ' <span title="the selected LR">▾</span>' if shown.is_selected else ""
+    detail = "best" if shown.is_best else shown.detail
+    return (
+        f'<div class="lrw-trial-cells {mood}">{_stroke(shown.place)}<span class="lrw-trial-rank">{rank}</span>'
+        f'<span class="lrw-trial-lr">{short_number(shown.lr)}{marker}</span>'
+        f'<span class="lrw-trial-loss">{markup.text(shown.words)}</span>'
+        f'<span class="lrw-trial-detail">{markup.text(detail)}</span></div>'
+    )
+
+
+def progress(frame: VerifyFrame) -> str:
+    """What it will cost, and how far it is."""
+    if frame.state in (RunState.RUNNING, RunState.PAUSED):
+        share = f"{100 * frame.fraction:.1f}"
+        return (
+            f'<div class="lrw-bar" role="progressbar" aria-label="Steps of the verification" aria-valuemin="0" '
+            f'aria-valuemax="100" aria-valuenow="{share}" aria-valuetext="{markup.text(frame.progress)}">'
+            f'<div style="width: {share}%"></div></div>'
+            f'<div class="lrw-verify-words"><span>{markup.text(frame.progress)}</span></div>'
+        )
+    return f'<div class="lrw-verify-words"><span>{markup.text(frame.budget)}</span></div>'
+
+
+def says(frame: VerifyFrame) -> str:
+    """What came out, what was refused, and what to know before."""
+    parts = [markup.refusal(frame.refusal)]
+    if frame.note:
+        parts.append(f'<div class="lrw-verify-note" role="status">{markup.text(frame.note)}</div>')
+    if frame.conclusion:
+        parts.append(
+            f'<div class="lrw-verdict lrw-{frame.mood}" role="status">'
+            f'<span class="lrw-sign" aria-hidden="true">{_SIGNS[frame.mood]}</span>'
+            f"<div>{markup.text(frame.conclusion)}</div></div>"
+        )
+    elif frame.state is RunState.IDLE and not frame.note:
+        parts.append(
+            '<div class="lrw-verify-note">Each rate trains for a short while from the same state on the same batches; '
+            "the model is put back afterwards. A training that is hopeless ends early.</div>"
+        )
+    return "".join(parts)
+
+
+def _stroke(place: int) -> str:
+    return (
+        f'<svg width="26" height="8" aria-hidden="true"><line x1="1" y1="4" x2="25" y2="4" stroke-width="3" '
+        f'style="stroke:{colour(place)}" stroke-dasharray="{_DASHES[STROKES[place]]}"/></svg>'
+    )

@@ -1,0 +1,149 @@
+"""The picture of trainings side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from bqplot import Axis, Figure, Label, LinearScale, Lines
+
+from lrwidget.axes import loss_ticks, lr_ticks, short_number, tick_labels
+from lrwidget.live.verify_frames import TrialLine, VerifyFrame
+from lrwidget.live.verify_model import MOST_LRS
+from lrwidget.ui.marks import NONE, draw, ending_finite
+from lrwidget.ui.parts import set_range, set_traits
+from lrwidget.ui.ticks import set_ticks
+from lrwidget.ui.verify_style import STROKES, colour
+
+_FAINT, _GRID = "var(--lrw-faint, #5b6670)", "var(--lrw-grid, #e9edf0)"
+_AXIS_STYLE = {"label_color": _FAINT, "grid_color": _GRID, "tick_style": {"fill": _FAINT}}
+_MARGIN = {"top": 14, "bottom": 42, "left": 56, "right": 62}
+_LABEL_HEIGHT = 0.055  # of the picture: two labels closer than that are pushed apart
+
+
+class VerifyPlot:
+    """One line for each learning rate, its number at its end; the best one is bold."""
+
+    def __init__(self) -> None:
+        self._last: VerifyFrame | None = None
+        self._view: object = None
+        self._x = LinearScale(min=0.0, max=1.0, allow_padding=False)
+        # Also where logarithms are shown: bqplot does not survive another scale under an axis.
+        self._y = LinearScale(min=0.0, max=1.0, allow_padding=False)
+        scales = {"x": self._x, "y": self._y}
+        self._x_axis = Axis(scale=self._x, label="step", label_offset="30px", **_AXIS_STYLE)
+        self._y_axis = Axis(scale=self._y, side="left", label="loss, smoothed", label_offset="42px", **_AXIS_STYLE)
+        self.lines = [
+            Lines(x=NONE, y=NONE, scales=scales, colors=[colour(place)], line_style=stroke, stroke_width=2.0)
+            for place, stroke in enumerate(STROKES[:MOST_LRS])
+        ]
+        self.labels = [
+            Label(
+                x=np.array([0.0]),
+                y=np.array([0.0]),
+                text=[""],
+                scales=scales,
+                colors=[colour(place)],
+                default_size=11,
+                font_weight="normal",
+                x_offset=5,
+                y_offset=4,
+                align="start",
+                apply_clip=False,
+                visible=False,
+            )
+            for place in range(MOST_LRS)
+        ]
+        self.figure = Figure(
+            marks=[*self.lines, *self.labels],
+            axes=[self._x_axis, self._y_axis],
+            fig_margin=_MARGIN,
+            padding_x=0.0,
+            padding_y=0.0,
+            animation_duration=0,
+            background_style={"fill": "transparent"},
+            display_toolbar=False,
+        )
+        self.figure.add_class("lrw-figure")
+        set_traits(self.figure.layout, height="320px", min_width="0px")
+
+    def render(self, frame: VerifyFrame) -> None:
+        """Show this frame's curves."""
+        last, self._last = self._last, frame
+        set_range(self._x, *frame.step_range)
+        set_range(self._y, *frame.loss_range)
+        self._render_axes(frame)
+        for place, line in enumerate(self.lines):
+            shown = frame.lines.get(place)
+            if last is None or shown is not last.lines.get(place):
+                draw(line, *((NONE, NONE) if shown is None else _drawn(shown)))
+        best = next((row.place for row in frame.rows if row.is_best), None)
+        for place, line in enumerate(self.lines):
+            is_plain = best is None or place == best
+            set_traits(line, stroke_width=3.5 if place == best else 2.0, opacities=[1.0 if is_plain else 0.6])
+        self._render_labels(frame, best)
+
+    def _render_axes(self, frame: VerifyFrame) -> None:
+        view = frame.step_range, frame.loss_range, frame.log
+        if view == self._view:
+            return
+        self._view = view
+        steps = [tick for tick in loss_ticks(*frame.step_range) if tick == round(tick)]
+        set_ticks(self._x_axis, steps, [f"{tick:,.0f}" for tick in steps])
+        set_ticks(self._y_axis, *_loss_ticks(*frame.loss_range, frame.log))
+
+    def _render_labels(self, frame: VerifyFrame, best: int | None) -> None:
+        names = {row.place: short_number(row.lr) for row in frame.rows}
+        ends = {place: _end(line, frame.loss_range) for place, line in frame.lines.items() if place in names}
+        shown = {place: end for place, end in ends.items() if end is not None}
+        heights = _apart(shown, frame)
+        for place, label in enumerate(self.labels):
+            if place not in shown:
+                set_traits(label, visible=False)
+                continue
+            x, y = np.array([shown[place][0]]), np.array([heights[place]])
+            if label.x != x or label.y != y:
+                draw(label, x, y)
+            weight = "bold" if place == best else "normal"
+            set_traits(label, text=[names[place]], font_weight=weight, visible=True)
+
+
+def _drawn(line: TrialLine) -> tuple[np.ndarray, np.ndarray]:
+    from lrwidget.live.frames import Line
+
+    return ending_finite(Line(line.steps, line.values))
+
+
+def _end(line: TrialLine, shown: tuple[float, float]) -> tuple[float, float] | None:
+    """Where the number of a line stands: at its end, or where it leaves the picture."""
+    finite = np.flatnonzero(np.isfinite(line.values))
+    if not len(finite):
+        return None
+    above = np.flatnonzero(line.values[finite] > shown[1])
+    last = finite[above[0]] if len(above) and above[-1] == len(finite) - 1 else finite[-1]
+    return float(line.steps[last]), float(np.clip(line.values[last], *shown))
+
+
+def _apart(ends: dict[int, tuple[float, float]], frame: VerifyFrame) -> dict[int, float]:
+    """The heights of the numbers, moved up where those at about the same step would cover each other."""
+    low, high = frame.loss_range
+    height, near = _LABEL_HEIGHT * (high - low), 0.12 * (frame.step_range[1] - frame.step_range[0])
+    placed: dict[int, float] = {}
+    for place, (step, value) in sorted(ends.items(), key=lambda item: item[1][1]):
+        others = sorted(placed[other] for other in placed if abs(ends[other][0] - step) < near)
+        for other in others:
+            if abs(other - value) < height:
+                value = other + height
+        placed[place] = value
+    return placed
+
+
+def _loss_ticks(low: float, high: float, log: bool) -> tuple[list[float], list[str]]:
+    if not log:
+        ticks = loss_ticks(low, high)
+        return ticks, tick_labels(ticks)
+    if high - low < 1:  # less than a decade: evenly spaced losses say more
+        losses: Sequence[float] = loss_ticks(10.0**low, 10.0**high)
+        return np.log10(losses).tolist(), tick_labels(list(losses))
+    losses = lr_ticks(10.0**low, 10.0**high, most=6)
+    return np.log10(losses).tolist(), [short_number(loss) for loss in losses]
