@@ -12,7 +12,7 @@ from lrwidget.result import Recording
 from tests.browser.pages import LabPage
 from tests.browser.widget import Widget
 
-FINDER = LearningRateFinder(num_steps=60, divergence="never")
+FINDER = LearningRateFinder(num_steps=40, divergence="never")
 
 # Notes, for each number of points that the smoothed curve has had on the screen, when that was (seconds since 1970).
 _NOTE_DRAWINGS = """root => {
@@ -27,7 +27,7 @@ _NOTE_DRAWINGS = """root => {
 
 
 class Writer(threading.Thread):
-    """A run of this process, a step every 150 ms: the kernel of the notebook is another one."""
+    """A run of this process, a step every 120 ms: the kernel of the notebook is another one."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -38,8 +38,8 @@ class Writer(threading.Thread):
         recording = Recording(settings=dataclasses.asdict(FINDER))
         with LogWriter(self.path, recording) as log:
             for step, lr in enumerate(FINDER.learning_rates().tolist()):
-                time.sleep(0.15)
-                log.write(recording.append(step, lr, 2.0 - step / 60))
+                time.sleep(0.12)
+                log.write(recording.append(step, lr, 2.0 - step / 40))
                 self.flushed.append(time.time())
             time.sleep(2.5)
 
@@ -56,8 +56,8 @@ def test_another_process_is_watched_live(lab: LabPage) -> None:
     writer = Writer(path)
     writer.start()
     widget.root.get_by_text("run.jsonl: being written").wait_for()
-    assert lab.evaluate("widget.num_steps") == 60  # the writer's
-    widget.wait_for_points(60)
+    assert lab.evaluate("widget.num_steps") == 40  # the writer's
+    widget.wait_for_points(40)
     drawn = lab.page.evaluate("() => window.drawings")
     delays = [
         min(drawn_at for count, drawn_at in drawn.items() if int(count) > step) - flushed_at
