@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "LearningRateFinder": "lrwidget.finder",
-    "RangeTest": "lrwidget.finder",
+    "RangeTest": "lrwidget.range_test",
     "StepRecord": "lrwidget.result",
     "StopReason": "lrwidget.result",
     "RangeTestResult": "lrwidget.result",
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from lrwidget.diagnosis import Diagnosis as Diagnosis
     from lrwidget.diagnosis import diagnose as diagnose
     from lrwidget.finder import LearningRateFinder as LearningRateFinder
-    from lrwidget.finder import RangeTest as RangeTest
+    from lrwidget.range_test import RangeTest as RangeTest
     from lrwidget.result import RangeTestResult as RangeTestResult
     from lrwidget.result import StepRecord as StepRecord
     from lrwidget.result import StopReason as StopReason

@@ -85,7 +85,10 @@ def converted(parameter: Parameter, value: Any, old: Scale, by_share: bool) -> A
     """Give a kept number of steps as a share, or a share as a number of steps."""
     if parameter.kind not in ("steps", "milestones") or by_share == old.by_share:
         return value
-    convert = (lambda v: v / old.total_steps) if by_share else (lambda v: round(v * old.total_steps))
+
+    def convert(v: float) -> float:
+        return v / old.total_steps if by_share else round(v * old.total_steps)
+
     return tuple(map(convert, value)) if parameter.kind == "milestones" else convert(value)
 
 

@@ -86,7 +86,7 @@ class ValueControl:
         """Whether the input stands where this value belongs."""
         slider, shown = self.input, self.input.value
         if isinstance(slider, FloatLogSlider):
-            return abs(math.log10(shown) - math.log10(value)) < _SAME * slider.step
+            return bool(abs(math.log10(shown) - math.log10(value)) < _SAME * slider.step)
         if isinstance(slider, FloatSlider):
             return bool(abs(shown - value) < _SAME * slider.step)
         return bool(shown == value)

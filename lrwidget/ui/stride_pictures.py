@@ -9,8 +9,8 @@ import bqplot as bq
 import numpy as np
 
 from lrwidget.axes import loss_ticks
-from lrwidget.live.descent import FloatArray, Walk, final_losses, lr_limit
-from lrwidget.live.surfaces import START_LOSS, Surface
+from lrwidget.live.descent import Walk, final_losses, lr_limit
+from lrwidget.live.surfaces import START_LOSS, FloatArray, Surface
 
 MIN_LR, MAX_LR = 1e-3, 10.0
 
