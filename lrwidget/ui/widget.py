@@ -298,7 +298,7 @@ class LRFinderWidget(PublicTraits):
             pause=self.pause,
             resume=self.resume,
             stop=self.stop,
-            clear=self.clear,
+            clear=session.clear,  # drawn by itself; waiting for the frame here would wait for this very click
         )
         self._marker = Marker(session, act)
         self._range_test = RangeTestTab(session, act, self._marker)
