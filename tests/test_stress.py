@@ -100,7 +100,7 @@ class Bench:
             self.training.let(value)
         elif name.startswith("drag"):
             content = {"event": name, "point": {"x": value, "y": 0.5}, "index": 0}
-            mark = self.widget._marker.marks[1]
+            mark = self.widget._body.marker.marks[1]
             mark.comm.handle_msg(_message({"method": "custom", "content": content}))
         else:
             key = "index" if name == "Rule" else "value"
@@ -118,8 +118,8 @@ class Bench:
         """Stop what still runs, and wait."""
         self.training.is_free = True
         self.widget.stop()
-        if self.widget._driver.newest is not None:
-            self.widget._driver.newest.has_ended(SECONDS)
+        if self.widget._bench.driver.newest is not None:
+            self.widget._bench.driver.newest.has_ended(SECONDS)
         self.widget._pump.flush()
         self.training.is_free = False
 
@@ -169,7 +169,7 @@ def test_any_sequence_ends_well(bench: Bench, here: list[tuple[str, Any]], there
 
 def check(bench: Bench) -> None:
     widget, training = bench.widget, bench.training
-    newest = widget._driver.newest
+    newest = widget._bench.driver.newest
     assert newest is None or newest.has_ended(), "the run goes on"
     assert training.weights == [0]
     frame = widget._session.frame()

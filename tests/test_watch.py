@@ -63,7 +63,7 @@ def verdict(widget):
 
 def drawn(widget):
     """How many points the drawn curve has."""
-    return len(widget._range_test.curve._line.x)
+    return len(widget._body.range_test.curve._line.x)
 
 
 def test_the_log_of_a_finished_run_is_drawn_whole(watch, tmp_path):

@@ -77,14 +77,14 @@ def slow_curve(lr: float) -> float:
     return good_curve(lr)
 
 
-def widget_of(widget: LRFinderWidget, kind: type, **traits: object) -> Any:
+def widget_of(widget: Any, kind: type, **traits: object) -> Any:
     """The one widget in the tree of this type whose traits have these values."""
     found = [w for w in tree(widget) if type(w) is kind and all(getattr(w, k) == v for k, v in traits.items())]
     assert len(found) == 1
     return found[0]
 
 
-def click(widget: LRFinderWidget, name: str) -> None:
+def click(widget: Any, name: str) -> None:
     button = widget_of(widget, ipywidgets.Button, description=name)
     button.comm.play({"method": "custom", "content": {"event": "click"}})
 
@@ -196,7 +196,7 @@ def test_settings_from_code(live: None) -> None:
 
 
 def drag(widget: LRFinderWidget, event: str, lr: float) -> None:
-    mark = widget._marker.marks[1]
+    mark = widget._body.marker.marks[1]
     mark.comm.play({"method": "custom", "content": {"event": event, "point": {"x": lr, "y": 0.5}, "index": 0}})
 
 
@@ -204,7 +204,7 @@ def test_drag(live: None, messages: list[Any]) -> None:
     """Dragging the marker chooses; the text follows; the dragged mark itself is not written to until it is let go."""
     widget = LRFinderWidget(good_curve)
     widget.run()
-    line = widget._marker.marks[1]
+    line = widget._body.marker.marks[1]
     drag(widget, "drag_start", 1e-2)
     del messages[:]
     for lr in (0.02, 0.0312345):
@@ -228,7 +228,7 @@ def test_choice_by_click_slider_text_and_code(live: None) -> None:
     """A click in the figure, the slider under it, the text box and the trait all choose."""
     widget = LRFinderWidget(good_curve)
     widget.run()
-    target = widget._marker.marks[0]
+    target = widget._body.marker.marks[0]
     arrays = [np.array([1e-3, 0.02]), np.array([-1.0, 0.4])]
     widget_state = {name: {"dtype": "float64", "shape": [2], "type": None} for name in "xy"}
     target.comm.play(
@@ -237,7 +237,7 @@ def test_choice_by_click_slider_text_and_code(live: None) -> None:
     )
     wait_until(lambda: widget.selected_lr == 0.02)
     wait_until(lambda: len(target.x) == 1)
-    move(widget._marker.slider, 10.0**-2.5)
+    move(widget._body.marker.slider, 10.0**-2.5)
     wait_until(lambda: widget.selected_lr == 3.16e-3)
     move(slider(widget, "Selected LR"), "4e-4")
     wait_until(lambda: widget.selected_lr == 4e-4)
@@ -314,7 +314,7 @@ def test_failure_in_the_background(live: None) -> None:
         widget.wait(SECONDS)
     assert (widget.state, widget.result.stop_reason) == ("failed", StopReason.FAILED)
     assert len(widget.to_dataframe()) == len(widget.result) > 0
-    click(widget, "Dismiss")
+    click(widget._body.verdict.box, "Dismiss")
     wait_until(lambda: "boom" not in html(widget))
     widget.close()
 
@@ -356,7 +356,7 @@ def test_last_points_are_painted(live: None) -> None:
         widget = LRFinderWidget(lambda lr: 1.0 + lr, finder=LearningRateFinder(num_steps=num_steps, divergence="never"))
         widget.start()
         widget.wait(SECONDS)
-        points, line = widget._range_test.curve._points, widget._range_test.curve._line
+        points, line = widget._body.range_test.curve._points, widget._body.range_test.curve._line
         assert points.x[-1] == line.x[-1] == widget.max_lr
         assert np.isfinite(points.y[-1])
         assert len(line.x) <= 500
@@ -483,14 +483,83 @@ def test_pump_survives_a_failing_tick(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_short_earlier_runs_are_drawn(live: None) -> None:
     """Earlier curves of any length, one point or none included, can be drawn together."""
-    widget = LRFinderWidget(good_curve, finder=LearningRateFinder(num_steps=50))
+    values: list[float] = []
+
+    def train_step(lr: float) -> float:
+        if not values:
+            raise StopIteration
+        return values.pop()
+
+    widget = LRFinderWidget(train_step)
     for num_points in (1, 2, 0, 30):
-        values = iter([1.0] * num_points)
-        run = LRFinderWidget(lambda lr, values=values: next(values))
-        widget._driver._make_job = lambda settings, run=run: settings.steps(run._train_step)
+        values[:] = [1.0] * num_points
         widget.run()
-        run.close()
-    past = widget._range_test.curve._past
+    past = widget._body.range_test.curve._past
     assert past.x.shape == past.y.shape == (2, 2)
     assert "Error" not in html(widget)
+    widget.close()
+
+
+class Handle:
+    """What IPython gives for a display that can be replaced."""
+
+    def __init__(self, content: Any) -> None:
+        self.contents = [content.data]
+
+    def update(self, content: Any) -> None:
+        self.contents.append(content.data)
+
+
+def test_picture_beside_the_widget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is saved with a notebook is the widget and, beside it, a picture that follows each run and each clearing."""
+    shown: list[Any] = []
+    handles: list[Handle] = []
+
+    def display(content: Any, raw: bool = False, display_id: bool = False) -> Handle | None:
+        if raw:
+            shown.append(content)
+            return None
+        handles.append(Handle(content))
+        return handles[-1]
+
+    monkeypatch.setattr("IPython.display.display", display)
+    widget = LRFinderWidget(good_curve)
+    widget._ipython_display_()
+    assert list(shown[0]) == ["text/plain", "application/vnd.jupyter.widget-view+json"]
+    widget.run()
+    widget._ipython_display_()
+    widget.clear()
+    empty, picture, cleared = handles[0].contents
+    assert (empty, cleared) == ("", "")
+    assert "<svg" in picture
+    assert handles[1].contents == [picture, ""]
+
+
+def test_verify_and_repeat(live: None) -> None:
+    """The Verify tab trains at several rates, chooses the best, and repeats the range test; all leave no trace."""
+    weights = {"w": 4.0}
+
+    def train_fn(lr: float) -> float:
+        loss = weights["w"] ** 2
+        weights["w"] -= lr * 2 * weights["w"]
+        return loss
+
+    step = RestoringStep(train_fn, save=weights.copy, restore=weights.update)
+    widget = LRFinderWidget(step, finder=LearningRateFinder(num_steps=60))
+    widget.run()
+    widget._body.tabs.open("Verify")
+    widget._pump.flush()
+    click(widget, "Verify")
+    wait_until(lambda: widget._bench.verify_driver.newest is not None and not widget._bench.verify.is_busy)
+    widget._pump.flush()
+    assert widget._bench.verify.result is not None
+    click(widget, "Use the best LR")
+    wait_until(lambda: widget.selected_lr == widget._bench.verify.result.best_lr)
+    click(widget, "Repeat")
+    result = widget.wait(SECONDS)
+    assert len(result.results) == 3  # type: ignore[union-attr]
+    assert widget._body.tabs.box.selected_index == 0
+    assert set(widget.to_dataframe()["run"]) == {"Run 2.1", "Run 2.2", "Run 2.3"}
+    assert widget.run(num_runs=2) is widget.result
+    assert weights == {"w": 4.0}
     widget.close()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 PERIOD_SECONDS = 0.1
-_FREE_DRAWS = 50
-_SHARED_DRAWS = 100
+_FREE_DRAWS = 40
+_SHARED_DRAWS = 60
 
 
 class DrawBudget:
-    """Allows about 150 draws over a run, ten a second at most.
+    """Allows about 100 draws over a run, ten a second at most.
 
     A browser tab that nobody looks at keeps every drawing for later and has to catch up with all of them. So the
-    number of draws of a run is bounded: the first 50 come as fast as they are allowed to, and by the time a share p of
-    the steps is done there have been no more than 50 + 100 p.
+    number of draws of a run is bounded: the first 40 come as fast as they are allowed to, and by the time a share p of
+    the steps is done there have been no more than 40 + 60 p.
     """
 
     def __init__(self) -> None:

@@ -37,12 +37,11 @@ def spikes_kept(lrs: FloatArray, losses: FloatArray, most: int = MOST_POINTS) ->
         return np.arange(n)
     width = -(-n // (most // 2 - 1))
     stretches = np.arange(-(-n // width))
-    padded = np.full(len(stretches) * width, np.nan)
-    padded[:n] = losses
-    padded = padded.reshape(-1, width)
-    finite = np.isfinite(padded)
-    lows = np.where(finite, padded, np.inf).argmin(axis=1)
-    highs = np.where(finite, padded, -np.inf).argmax(axis=1)
+    table = np.full((len(stretches), width), np.nan)
+    table.flat[:n] = losses
+    finite = np.isfinite(table)
+    lows = np.where(finite, table, np.inf).argmin(axis=1)
+    highs = np.where(finite, table, -np.inf).argmax(axis=1)
     return np.unique(np.concatenate([stretches * width + lows, stretches * width + highs, [n - 1]]))
 
 

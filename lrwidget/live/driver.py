@@ -37,8 +37,13 @@ class Driver:
         self._is_closed = False
         self.newest: Run[Any] | None = None
 
-    def begin(self) -> Run[Any]:
+    def begin(self, make_job: MakeJob | None = None) -> Run[Any]:
         """Make the next run; it is to be started at once.
+
+        Parameters
+        ----------
+        make_job
+            Another way to make its job, for this once.
 
         Raises
         ------
@@ -50,7 +55,7 @@ class Driver:
         if threading.current_thread() is threading.main_thread():
             # A click may come in on a thread of the kernel's that knows nothing of what the cells have set.
             self._context = CallerContext()
-        job = self._make_job(self._session.settings)
+        job = (make_job or self._make_job)(self._session.settings)
         run = Run(job, self._subject, context=self._context)
         self._session.begin(run, getattr(job, "num_steps", None))
         self.newest = run

@@ -54,7 +54,7 @@ class Measurement:
         for test, group in groupby(new, lambda record: getattr(record, "run", 0)):
             while test >= len(self._tests):
                 self._tests.append(Series())
-            self._tests[test].extend(list(group))
+            self._tests[test].extend([*group])
         self._num_followed += len(new)
 
     def finish(self, result: RangeTestResult) -> None:

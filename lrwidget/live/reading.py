@@ -23,43 +23,81 @@ class Reading:
     ticks: tuple[Tick, ...] | None = None  # None: not looked at yet
 
 
-def read_result(result: RangeTestResult, rule: str) -> Reading:
-    """What a finished curve says, but for the other rules: some of them take their time."""
-    return Reading(result.suggest(rule), result.diagnosis)
-
-
-def with_ticks(reading: Reading, result: RangeTestResult) -> Reading:
-    """The same with what each rule suggests."""
-    found = [result.suggest(name) for name in RULES]
-    return replace(reading, ticks=tuple(Tick(s.rule, s.lr, s.reason) for s in found if s.lr is not None))
-
-
-class LiveReader:
-    """Reads a curve that grows, at most once a second and less often the longer it takes.
+class Reader:
+    """Keeps the reading of the newest curve: of one that grows with patience, of a finished one at once.
 
     Parameters
     ----------
     clock
         Seconds, rising.
+
+    Attributes
+    ----------
+    rule
+        Which rule suggests.
+    reading
+        What the curve says; None while it says nothing.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._next = float("-inf")
-        self._reading: Reading | None = None
+        self._result: RangeTestResult | None = None
+        self.rule = "default"
+        self.reading: Reading | None = None
 
-    def read(self, lrs: FloatArray, losses: FloatArray, rule: str) -> Reading | None:
-        """The reading of the last look, or of a new one where it is time.
+    def begin(self) -> None:
+        """Begin to read another curve."""
+        self._next, self._result, self.reading = float("-inf"), None, None
 
-        None while the curve has not turned up: what still falls would suggest its own end, on and on.
+    def follow_rule(self, rule: str) -> None:
+        """Suggest by that rule from now on.
+
+        Raises
+        ------
+        ValueError
+            If there is no such rule.
+        """
+        if rule not in RULES:
+            raise ValueError(f"need a rule of {', '.join(RULES)}, got {rule!r}")
+        self.rule, self._next = rule, float("-inf")
+        if self._result is not None:
+            self.finish(self._result)
+
+    def look(self, lrs: FloatArray, losses: FloatArray) -> None:
+        """Read a curve that grows: at most once a second, and less often the longer it takes.
+
+        Nothing is read from it while it has not turned up: what still falls would suggest its own end, on and on.
         """
         started = self._clock()
         if started < self._next:
-            return self._reading
+            return
         diagnosis = diagnose(lrs, losses)
-        self._reading = None
-        if diagnosis.kind == "ok":
-            self._reading = Reading(suggest(lrs, losses, rule), diagnosis)
+        is_good = diagnosis.kind == "ok"
+        self.reading = Reading(suggest(lrs, losses, self.rule), diagnosis) if is_good else None
         now = self._clock()
         self._next = now + max(_PERIOD_SECONDS, _COST_FACTOR * (now - started))
-        return self._reading
+
+    def finish(self, result: RangeTestResult) -> None:
+        """Read a finished curve, but for the other rules: some of them take their time."""
+        self._result = result
+        self.reading = Reading(result.suggest(self.rule), result.diagnosis) if len(result) else None
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether the other rules have not been asked yet."""
+        return self._result is not None and self.reading is not None and self.reading.ticks is None
+
+    def completed(self) -> tuple[Reading, Reading] | None:
+        """The reading and the same with what each rule suggests, for `complete`; None where nothing is missing."""
+        reading, result = self.reading, self._result
+        if reading is None or result is None or reading.ticks is not None:
+            return None
+        found = [result.suggest(name) for name in RULES]
+        ticks = tuple(Tick(s.rule, s.lr, s.reason) for s in found if s.lr is not None)
+        return reading, replace(reading, ticks=ticks)
+
+    def complete(self, reading: Reading, completed: Reading) -> None:
+        """Take what `completed` has found, unless the reading is another one by now."""
+        if self.reading is reading:
+            self.reading = completed

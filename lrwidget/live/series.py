@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
-from lrwidget.result import FloatArray, StepRecord
+from lrwidget.result import FloatArray
 
 _COLUMNS = 3  # lr, loss, gradient norm
+
+
+class Measured(Protocol):
+    """What of a record is measured."""
+
+    @property
+    def lr(self) -> float: ...
+    @property
+    def loss(self) -> float: ...
+    @property
+    def grad_norm(self) -> float | None: ...
 
 
 class Series:
@@ -27,7 +39,7 @@ class Series:
     def __len__(self) -> int:
         return self._length
 
-    def extend(self, new: Sequence[StepRecord]) -> None:
+    def extend(self, new: Sequence[Measured]) -> None:
         """Take in further records."""
         end = self._length + len(new)
         if end > self._table.shape[1]:

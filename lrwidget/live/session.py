@@ -20,11 +20,11 @@ from lrwidget.live.budget import DrawBudget
 from lrwidget.live.curves import CurveMaker
 from lrwidget.live.failure import Failure
 from lrwidget.live.frames import Curve, Frame, Guide, Progress
-from lrwidget.live.reading import LiveReader, Reading, read_result, with_ticks
+from lrwidget.live.progress import progress_of
+from lrwidget.live.reading import Reader
 from lrwidget.live.run import Run, RunState
 from lrwidget.live.runs import Runs
 from lrwidget.live.words import typical_remark, verdict_on
-from lrwidget.suggestions import RULES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,15 +52,13 @@ class Session:
         self._settings = settings
         self._refusal = ""
         self._choice: float | None = None
-        self._rule = "default"
         self._architecture: str | None = None
         self._failure: Failure | None = None
         self._run: Run[Any] | None = None
         self.runs = Runs(self._lock)
         self._status = ""
         self._num_steps = settings.num_steps
-        self._reader = LiveReader(clock)
-        self._reading: Reading | None = None
+        self._reader = Reader(clock)
         self._budget = DrawBudget()
         self._curves = CurveMaker(settings)
         self._progress = Progress(RunState.IDLE, 0, settings.num_steps, None, None, 0.0, None, None)
@@ -134,12 +132,8 @@ class Session:
         ValueError
             If there is no such rule.
         """
-        if rule not in RULES:
-            raise ValueError(f"need a rule of {', '.join(RULES)}, got {rule!r}")
         with self._lock:
-            self._rule = rule
-            self._reader = LiveReader(self._clock)
-            self._read()
+            self._reader.follow_rule(rule)
 
     def show_typical(self, architecture: str | None) -> None:
         """Show the usual range of that architecture, or none.
@@ -179,7 +173,7 @@ class Session:
             self._run = run
             self._num_steps = num_steps or self._settings.num_steps
             self.runs.begin(self._settings)
-            self._reader, self._reading = LiveReader(self._clock), None
+            self._reader.begin()
             self._budget = DrawBudget()
             self._curves.begin()
             self._failure = None
@@ -195,7 +189,8 @@ class Session:
         with self._lock:
             self._check_idle()
             self.runs.clear()
-            self._reading, self._choice, self._failure, self._status = None, None, None, ""
+            self._reader.begin()
+            self._choice, self._failure, self._status = None, None, ""
             self._progress = Progress(RunState.IDLE, 0, self._settings.num_steps, None, None, 0.0, None, None)
 
     def restore_settings(self, number: int) -> None:
@@ -236,26 +231,19 @@ class Session:
     @property
     def is_incomplete(self) -> bool:
         """Whether `complete` has something to do."""
-        reading, current = self._reading, self.runs.current
-        return reading is not None and reading.ticks is None and current is not None and current.result is not None
+        return self._reader.is_incomplete
 
     def complete(self) -> None:
         """Look at what the last frame could wait for: the suggestions of all rules."""
-        with self._lock:
-            reading, current = self._reading, self.runs.current
-            result = None if current is None else current.result
-        if reading is None or result is None or reading.ticks is not None:
-            return
-        completed = with_ticks(reading, result)  # without the lock: it may take a while
-        with self._lock:
-            if self._reading is reading:
-                self._reading = completed
+        found = self._reader.completed()  # without the lock: it may take a while
+        if found is not None:
+            with self._lock:
+                self._reader.complete(*found)
 
     def frame(self) -> Frame:
         """What is to be seen now. Takes in what the run has recorded, and its end."""
         with self._lock:
             self._follow()
-            self._read_live()
             guide = self._guide()
             progress = self._progress
             remark = typical_remark(guide.selected_lr, guide.typical, self._architecture or "")
@@ -269,7 +257,7 @@ class Session:
                 progress=progress,
                 curve=self._curve(),
                 guide=guide,
-                verdict=verdict_on(progress, self._reading, remark),
+                verdict=verdict_on(progress, self._reader.reading, remark),
                 runs=self.runs.entries(),
                 failure=self._failure,
                 result=self.runs.current.result if self.runs.current is not None else None,
@@ -289,12 +277,14 @@ class Session:
         ended = run.has_ended()  # asked first: what is recorded after it is seen next time
         self._adopt(run)
         current.follow(run.records)
-        self._progress = _progress_of(run, ended, self._num_steps)
-        if ended:
+        self._progress = progress_of(run, ended, self._num_steps)
+        if not ended:
+            self._reader.look(current.lrs, current.losses)
+        else:
             current.finish(run.result)
             self._run = None
             self._failure = run.failure
-            self._read()
+            self._reader.finish(run.result)
 
     def _adopt(self, run: Run[Any]) -> None:
         """Where the run only watches another one: take over that one's settings, and what is said of it."""
@@ -304,18 +294,9 @@ class Session:
             self._settings = self.runs.current.settings = run.settings
             self._num_steps = run.settings.num_steps
 
-    def _read(self) -> None:
-        """Read the curve anew, with all there is."""
-        self._reading = None
-        if self.runs.current is not None and self.runs.current.result is not None and self.runs.current.num_points:
-            self._reading = read_result(self.runs.current.result, self._rule)
-
-    def _read_live(self) -> None:
-        if self._run is not None and self.runs.current is not None:
-            self._reading = self._reader.read(self.runs.current.lrs, self.runs.current.losses, self._rule)
-
     def _guide(self) -> Guide:
-        found = self._reading.suggestion if self._reading else None
+        reading = self._reader.reading
+        found = reading.suggestion if reading else None
         suggested = found.lr if found else None
         return Guide(
             selected_lr=suggested if self._choice is None else self._choice,
@@ -323,8 +304,8 @@ class Session:
             suggested_lr=suggested,
             low=found.low if found else None,
             high=found.high if found else None,
-            rule=self._rule,
-            ticks=(self._reading.ticks or ()) if self._reading else (),
+            rule=self._reader.rule,
+            ticks=(reading.ticks or ()) if reading else (),
             typical=TYPICAL_RANGES[self._architecture] if self._architecture else None,
         )
 
@@ -347,21 +328,3 @@ def check_choice(lr: float | None) -> None:
     """Raise ValueError unless it is a finite number above 0, or None."""
     if lr is not None and not (math.isfinite(lr) and lr > 0):
         raise ValueError(f"need a finite learning rate > 0, got {lr}; None follows the suggestion")
-
-
-def _progress_of(run: Run[Any], ended: bool, num_steps: int) -> Progress:
-    """How far a run is; one that has ended since `ended` was asked still counts as running."""
-    state = run.state if ended or run.is_active else RunState.RUNNING
-    num_done = len(run.records)
-    last = run.records[num_done - 1] if num_done else None
-    rate = run.steps_per_second()
-    return Progress(
-        state=state,
-        num_done=num_done,
-        num_steps=num_steps,
-        lr=last.lr if last else None,
-        loss=last.loss if last else None,
-        elapsed_seconds=run.elapsed_seconds(),
-        left_seconds=None if rate is None or ended else max(0, num_steps - num_done) / rate,
-        stop_reason=run.stop_reason if ended else None,
-    )

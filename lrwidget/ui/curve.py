@@ -39,8 +39,6 @@ class CurveView:
     ----------
     box
         The figure.
-    zooming
-        What zooms while it is wanted; not in the figure otherwise.
     """
 
     def __init__(self, marker: Marker, act: Act) -> None:
@@ -56,7 +54,7 @@ class CurveView:
         self._y_axis = Axis(scale=self._y, side="left", label="loss", label_offset="42px", **_AXIS_STYLE)
         self._make_marks(marker)
         self.norms = NormLine(self._x)
-        self.zooming = PanZoom(scales={"x": [self._x], "y": [self._y]})
+        self._zooming = PanZoom(scales={"x": [self._x], "y": [self._y]})
         self.figure = Figure(
             marks=[*self._bands, *self._behind, self.norms.line, *self._front, self._hover, *marker.marks],
             axes=[self._x_axis, self._y_axis, self.norms.axis],
@@ -114,7 +112,7 @@ class CurveView:
 
     def zoom(self, is_on: bool) -> None:
         """Let the mouse zoom and pan; the marker cannot be dragged meanwhile."""
-        self.figure.interaction = self.zooming if is_on else None
+        self.figure.interaction = self._zooming if is_on else None
 
     def reset(self) -> None:
         """Show the whole curve again."""

@@ -11,7 +11,7 @@ from lrwidget.live.frames import Frame, RunEntry
 from lrwidget.live.session import Session
 from lrwidget.ui import markup
 from lrwidget.ui.marks import CURVE, past_colour
-from lrwidget.ui.parts import Act, button, set_traits
+from lrwidget.ui.parts import Act, button, set_traits, tree
 
 
 class Legend:
@@ -92,6 +92,5 @@ class _Row:
 
     def close(self) -> None:
         """Close the row's widgets, for which nobody else will ask."""
-        for widget in (*self.box.children, self.box):
-            widget.layout.close()
+        for widget in tree(self.box):
             widget.close()

@@ -19,12 +19,16 @@ Act = Callable[[Callable[[], object]], None]
 """Carries out an intent, shows the exception it may raise, and has the next frame drawn."""
 
 
-class Part(Protocol):
-    """A piece of the widget."""
-
-    box: DOMWidget
+class Renders(Protocol):
+    """Something that shows frames."""
 
     def render(self, frame: Frame) -> None: ...
+
+
+class Part(Renders, Protocol):
+    """A piece of the widget in a tab of its own."""
+
+    box: DOMWidget
 
 
 def button(name: str, tooltip: str, icon: str, act: Act, action: Callable[[], object]) -> Button:
@@ -51,19 +55,30 @@ def set_range(slider: Any, low: float, high: float) -> None:
 
 
 def tree(root: object) -> Iterator[Widget]:
-    """A widget, or several, and all that hang on it, children, layouts, scales and marks alike; each once."""
+    """All widgets that hang on this, each once.
+
+    Parameters
+    ----------
+    root
+        A widget with its children, layouts, scales and marks; a part, with whatever it holds in its attributes, shown
+        just now or not; or several of these.
+    """
     seen: set[int] = set()
     pending: list[object] = [root]
     while pending:
         value = pending.pop()
-        if isinstance(value, Widget) and id(value) not in seen:
-            seen.add(id(value))
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, Widget):
             yield value
             pending += [getattr(value, name) for name in value.keys]
         elif isinstance(value, list | tuple):
             pending += value
         elif isinstance(value, Mapping):
             pending += value.values()
+        elif type(value).__module__.startswith(__package__):
+            pending += vars(value).values()
 
 
 def guard_messages(root: Widget, lock: RLock) -> None:

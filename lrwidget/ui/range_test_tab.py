@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipywidgets import VBox, Widget
+from ipywidgets import VBox
 
 from lrwidget.live.frames import Frame
 from lrwidget.live.session import Session
@@ -24,11 +24,6 @@ class RangeTestTab:
         Carries out what the user asks for.
     marker
         The selected rate, which is drawn in the figure.
-
-    Attributes
-    ----------
-    spare_widgets
-        Those that hang on nothing while they are not in use.
     """
 
     def __init__(self, session: Session, act: Act, marker: Marker) -> None:
@@ -36,7 +31,6 @@ class RangeTestTab:
         self.view_bar = ViewBar(session, act, self.curve)
         self.legend = Legend(session, act)
         self.box = VBox([self.view_bar.box, self.curve.box, marker.slider_box, self.legend.box])
-        self.spare_widgets: list[Widget] = [self.curve.zooming]
 
     def render(self, frame: Frame) -> None:
         """Show this frame."""

@@ -85,9 +85,9 @@ class Setting:
 
     def _snapped(self, value: float) -> float:
         """The value of the slider's step nearest to it."""
-        low, step = self.slider.min, self.slider.step
+        low, step = float(self.slider.min), float(self.slider.step)
         position = low + round((self._position(value) - low) / step) * step
-        return 10.0**position if self._is_log else position
+        return float(10.0**position) if self._is_log else position
 
 
 def _is_same(a: float, b: float) -> bool:

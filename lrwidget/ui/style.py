@@ -6,6 +6,7 @@ from ipywidgets import HTML
 
 from lrwidget.ui import icons
 from lrwidget.ui.marks import PAST
+from lrwidget.ui.saved_picture import HIDING_RULE
 
 CSS = """
 .lrwidget {
@@ -81,7 +82,7 @@ CSS = """
 
 .lrwidget .lrw-settings { display: grid; grid-template-columns: 1fr; gap: 4px 20px; overflow: visible; width: 100%; }
 @container (min-width: 440px) { .lrwidget .lrw-settings { grid-template-columns: 1fr 1fr; } }
-@container (min-width: 880px) { .lrwidget .lrw-settings { grid-template-columns: repeat(4, 1fr); } }
+@container (min-width: 1000px) { .lrwidget .lrw-settings { grid-template-columns: repeat(4, 1fr); } }
 .lrwidget .lrw-setting { display: flex; align-items: center; min-width: 0; overflow: visible; }
 .lrwidget .lrw-setting > .widget-slider { flex: 1 1 auto; width: auto; min-width: 0; margin: 0; }
 .lrwidget .lrw-setting .widget-label { width: 54px; min-width: 54px; color: var(--lrw-faint); text-align: left; }
@@ -93,10 +94,10 @@ CSS = """
 .lrw-refusal { color: var(--lrw-bad); font-size: 12px; }
 
 .lrwidget .lrw-tabs { margin: 0; }
-.lrwidget .lrw-tabs > .widget-tab-contents { padding: 4px 0 0; border-width: 1px 0; }
+.lrwidget .lrw-tabs > .widget-tab-contents { padding: 8px var(--lrw-gap); border-width: 1px 0; }
 .lrwidget .lrw-tabs .widget-tab-contents > * { margin: 0; overflow: visible; }
 .lrw-view-bar { display: flex; flex-flow: row wrap; justify-content: space-between; gap: 4px 16px;
-  padding: 4px var(--lrw-gap) 0; overflow: visible; }
+  overflow: visible; }
 .lrw-view-bar .widget-dropdown { width: auto; margin: 0 8px 0 0; }
 .lrw-view-bar .widget-dropdown .widget-label { width: auto; margin-right: 6px; color: var(--lrw-faint); }
 .lrw-view-bar .widget-dropdown select { width: auto; }
@@ -105,7 +106,7 @@ CSS = """
 .lrwidget .lrw-toggle { background: transparent; border: 1px solid var(--lrw-edge); color: var(--lrw-faint); }
 .lrwidget .lrw-toggle.mod-active { background: var(--lrw-soft); color: var(--lrw-text);
   border-color: var(--lrw-faint); }
-.lrw-legend { padding: 0 16px 8px 56px; overflow: visible; gap: 2px; }
+.lrw-legend { padding: 4px 16px 0 56px; overflow: visible; gap: 2px; }
 .lrw-run-row { display: flex; flex-flow: row wrap; align-items: center; gap: 2px 8px; overflow: visible; }
 .lrw-run-row > * { margin: 0; }
 .lrw-swatch i { display: block; width: 16px; height: 4px; border-radius: 2px; }
@@ -125,14 +126,14 @@ CSS = """
 .bqplot > svg path[style*="--lrw-curve"] { stroke-linecap: round; stroke-linejoin: round; }
 .bqplot > svg .element[style*="--lrw-mark-line"] { transform: scale(0.1, 6); vector-effect: non-scaling-stroke; }
 
-.lrw-marker-slider { padding: 0 16px 6px 56px; overflow: visible; }
+.lrw-marker-slider { padding: 0 16px 0 56px; overflow: visible; }
 .lrw-marker-slider > .widget-slider { width: 100%; margin: 0; height: 20px; }
 .lrw-marker { display: flex; flex-flow: row wrap; align-items: center; gap: 4px 8px; overflow: visible; }
 .lrw-marker .lrw-selected { width: 200px; margin: 0; }
 .lrw-marker .lrw-selected input { font-variant-numeric: tabular-nums; font-weight: 600; }
 .lrw-marker .lrw-selected .widget-label { width: auto; margin-right: 8px; }
 
-.lrw-data { padding: 8px var(--lrw-gap); gap: 8px; overflow: visible; }
+.lrw-data { gap: 8px; overflow: visible; }
 .lrwidget .lrw-data > .lrw-row { gap: 4px 16px; align-items: flex-start; }
 .lrw-link { line-height: 28px; }
 .lrw-variable { overflow: visible; gap: 2px; }
@@ -173,7 +174,7 @@ CSS = """
 
 def style_sheet() -> HTML:
     """The style sheet as a widget that is part of the tree, so that it goes wherever the widget is shown."""
-    return HTML(f"<style>{CSS}{_past_colours()}{icons.css()}</style>").add_class("lrw-style")
+    return HTML(f"<style>{CSS}{HIDING_RULE}{_past_colours()}{icons.css()}</style>").add_class("lrw-style")
 
 
 def _past_colours() -> str:

@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import RLock
 
-from ipywidgets import Tab
+from ipywidgets import Tab, VBox
 
 from lrwidget.live.frames import Frame
 from lrwidget.live.schedule_model import ScheduleModel
-from lrwidget.ui.parts import Act, Part, tree
+from lrwidget.ui.parts import Act, Part, guard_messages
 from lrwidget.ui.schedule_tab import ScheduleTab
 
 
 class Tabs:
-    """Parts of which one is seen at a time, and only that one is rendered.
+    """Parts of which one is seen at a time: only that one is rendered, and each is made when it is first opened.
 
     Parameters
     ----------
-    parts
-        By the title of their tab; the first one is open.
+    makers
+        What makes each part, by the title of its tab; the first one is open.
     act
         Has the next frame drawn.
+    lock
+        Held while widgets are written to.
     """
 
-    def __init__(self, parts: Mapping[str, Part], act: Act) -> None:
-        self._parts = list(parts.values())
-        self.box = Tab([part.box for part in self._parts], titles=list(parts), selected_index=0).add_class("lrw-tabs")
+    def __init__(self, makers: Mapping[str, Callable[[], Part]], act: Act, lock: RLock) -> None:
+        self._makers = list(makers.values())
+        self._titles = list(makers)
+        self._lock = lock
+        self._parts: dict[int, Part] = {}
+        self.box = Tab([VBox([]) for _ in makers], titles=self._titles, selected_index=0).add_class("lrw-tabs")
         self.box.observe(lambda _: act(lambda: None), "selected_index")
+
+    def open(self, title: str) -> None:
+        """Bring that tab to the front."""
+        self.box.selected_index = self._titles.index(title)
 
     def render(self, frame: Frame) -> None:
         """Show this frame in the open tab."""
-        self._parts[self.box.selected_index or 0].render(frame)
+        place = self.box.selected_index or 0
+        part = self._parts.get(place)
+        if part is None:
+            part = self._parts[place] = self._makers[place]()
+            part.render(frame)
+            guard_messages(part.box, self._lock)
+            self.box.children[place].children = (part.box,)
+        part.render(frame)
 
 
 class SchedulePart:
@@ -54,9 +70,3 @@ class SchedulePart:
     def render(self, frame: Frame) -> None:
         """Show the schedule as it is now."""
         self._tab.render()
-
-    def close(self) -> None:
-        """Close what is not shown now as well: controls of other schedules, the figure's other scale."""
-        self._tab.close()
-        for widget in tree(list(vars(self._tab.plot).values())):
-            widget.close()

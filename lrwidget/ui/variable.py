@@ -84,7 +84,7 @@ class Variable:
 
 def _notebook() -> MutableMapping[str, Any] | None:
     """The variables of the notebook, None outside of one."""
-    from IPython import get_ipython  # type: ignore[attr-defined]
+    from IPython import get_ipython
 
     shell = get_ipython()
     return None if shell is None else shell.user_ns

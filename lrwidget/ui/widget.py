@@ -1,42 +1,28 @@
-"""`LRFinderWidget`: the parts put together, and the pump that renders frames."""
+"""`LRFinderWidget`: what users name, and the pump that renders frames."""
 
 from __future__ import annotations
 
 import dataclasses
-import logging
 import threading
 from collections.abc import Callable, Iterable
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from ipywidgets import VBox
-
 from lrwidget.finder import LearningRateFinder
-from lrwidget.live.driver import Driver, MakeJob, subject_of
-from lrwidget.live.frames import Frame
-from lrwidget.live.run import Job, RunState
-from lrwidget.live.schedule_model import ScheduleModel
-from lrwidget.live.session import Session
+from lrwidget.live.driver import MakeJob
+from lrwidget.live.workbench import Workbench
 from lrwidget.result import RangeTestResult
 from lrwidget.steps import TrainStep
-from lrwidget.ui.controls import Controls
-from lrwidget.ui.data_tab import DataTab
+from lrwidget.ui.body import Body
 from lrwidget.ui.front_end import is_live
-from lrwidget.ui.marker import Marker
-from lrwidget.ui.parts import Part, guard_messages, tree
+from lrwidget.ui.parts import guard_messages, tree
 from lrwidget.ui.pump import Pump
-from lrwidget.ui.range_test_tab import RangeTestTab
-from lrwidget.ui.style import style_sheet
-from lrwidget.ui.tabs import SchedulePart, Tabs
 from lrwidget.ui.traits import SETTINGS, PublicTraits
-from lrwidget.ui.verdict import VerdictView
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from lrwidget.schedules import Schedule
-
-_log = logging.getLogger(__name__)
 
 
 class LRFinderWidget(PublicTraits):
@@ -86,18 +72,13 @@ class LRFinderWidget(PublicTraits):
         finder: LearningRateFinder | None = None,
         make_job: MakeJob | None = None,
     ) -> None:
-        if make_job is None and not callable(train_step):
-            raise TypeError(f"need a train step, a callable lr -> loss, got {train_step!r}")
-        self._train_step = train_step
-        self._session = Session(finder or LearningRateFinder())
-        self._schedule = ScheduleModel()
-        # A cell that is run again must not leave the run of its first widget behind: the driver ends it.
-        self._driver = Driver(self._session, make_job or self._make_range_test, subject_of(train_step))
+        self._bench = Workbench(train_step, finder or LearningRateFinder(), make_job)
+        self._session = self._bench.session
         self._lock = threading.RLock()
         self._pump = Pump(self._tick)
-        self._make_parts()
+        self._body = Body(self._bench, self._act, self._lock)
         settings = {name: getattr(self._session.settings, name) for name in SETTINGS}
-        super().__init__([style_sheet(), self._controls.box, self._tabs.box, self._footer], **settings)
+        super().__init__(self._body.boxes, **settings)
         self.add_class("lrwidget")
         self._is_closed = False
         guard_messages(self, self._lock)
@@ -145,11 +126,16 @@ class LRFinderWidget(PublicTraits):
 
     # --- running ---
 
-    def start(self) -> None:
+    def start(self, num_runs: int = 1) -> None:
         """Start a run.
 
         In a live notebook it goes on in the background, and this returns at once. Where nobody could press Stop
         (nbconvert, papermill, a script), it runs to its end first, as `run` does.
+
+        Parameters
+        ----------
+        num_runs
+            As for `run`.
 
         Raises
         ------
@@ -157,13 +143,19 @@ class LRFinderWidget(PublicTraits):
             If a run is under way, or the widget is closed.
         """
         if not is_live():
-            self.run()
+            self.run(num_runs)
             return
-        self._driver.begin().start()
+        self._bench.begin(num_runs).start()
         self._pump.request()
 
-    def run(self) -> RangeTestResult:
+    def run(self, num_runs: int = 1) -> RangeTestResult:
         """Run to the end, here and now, and return the result.
+
+        Parameters
+        ----------
+        num_runs
+            How many range tests, each from the same state on other batches: their median is the curve, with a band; see
+            `LearningRateFinder.repeat`.
 
         Raises
         ------
@@ -172,7 +164,7 @@ class LRFinderWidget(PublicTraits):
         BaseException
             What the train step raises, Ctrl-C too; the widget shows it, and ``partial_result`` holds what there is.
         """
-        run = self._driver.begin()
+        run = self._bench.begin(num_runs)
         self._pump.request()
         try:
             run.run()
@@ -182,17 +174,17 @@ class LRFinderWidget(PublicTraits):
 
     def pause(self) -> None:
         """Begin no further step until `resume`."""
-        self._driver.pause()
+        self._bench.driver.pause()
         self._pump.request()
 
     def resume(self) -> None:
         """Go on after a pause."""
-        self._driver.resume()
+        self._bench.driver.resume()
         self._pump.request()
 
     def stop(self) -> None:
         """Stop after the step under way and restore the model; returns at once, `wait` waits for it."""
-        self._driver.stop()
+        self._bench.driver.stop()
         self._pump.request()
 
     def wait(self, timeout: float | None = None) -> RangeTestResult | None:
@@ -210,7 +202,7 @@ class LRFinderWidget(PublicTraits):
         BaseException
             What the train step raised; Ctrl-C, which stops the run.
         """
-        run = self._driver.newest
+        run = self._bench.driver.newest
         if run is None:
             return None
         try:
@@ -235,10 +227,9 @@ class LRFinderWidget(PublicTraits):
         if self._is_closed:
             return
         self._is_closed = True
-        self._driver.close()
+        self._bench.close()
         self._pump.close()
-        self._schedule_tab.close()
-        for widget in [*tree(self._range_test.spare_widgets), *tree(self)]:
+        for widget in tree([self, self._body]):
             if widget is not self:
                 widget.close()
         super().close()
@@ -274,45 +265,26 @@ class LRFinderWidget(PublicTraits):
         ValueError
             If its values make no sense together.
         """
-        return self._schedule.schedule
+        return self._bench.schedule.schedule
 
     def schedule_dataframe(self) -> pd.DataFrame:
         """The schedule as a table, one row per step of the training."""
-        return self._schedule.to_dataframe()
+        return self._bench.schedule.to_dataframe()
 
     def make_scheduler(self, optimizer: Any) -> Any:
         """The schedule as a PyTorch scheduler for this optimizer."""
-        return self._schedule.make_scheduler(optimizer)
+        return self._bench.schedule.make_scheduler(optimizer)
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self._repr_mimebundle_(), raw=True)
+        self._body.picture.display()
 
     def __repr__(self) -> str:
         return f"<LRFinderWidget: {self.state}>"
 
     # --- inside ---
-
-    def _make_parts(self) -> None:
-        session, act = self._session, self._act
-        self._controls = Controls(
-            session,
-            act,
-            start=self._on_run_click,
-            pause=self.pause,
-            resume=self.resume,
-            stop=self.stop,
-            clear=session.clear,  # drawn by itself; waiting for the frame here would wait for this very click
-        )
-        self._marker = Marker(session, act)
-        self._range_test = RangeTestTab(session, act, self._marker)
-        self._schedule_tab = SchedulePart(self._schedule, act, self._lock)
-        self._data = DataTab(session, act, getattr(self._train_step, "set_lr", None))
-        parts: dict[str, Part] = {"Range test": self._range_test, "Schedule": self._schedule_tab, "Data": self._data}
-        self._tabs = Tabs(parts, act)
-        self._verdict = VerdictView(session, act)
-        self._footer = VBox([self._marker.box, self._verdict.box]).add_class("lrw-footer")
-        self._parts: list[Part] = [self._controls, self._tabs, self._marker, self._verdict]
-
-    def _make_range_test(self, settings: LearningRateFinder) -> Job[Any]:
-        assert self._train_step is not None
-        return settings.steps(self._train_step)
 
     def _act(self, intent: Callable[[], object]) -> None:
         """Carry out what the user asks for; an exception is shown in the widget, nowhere else would anyone see it."""
@@ -331,23 +303,8 @@ class LRFinderWidget(PublicTraits):
 
     def _tick(self) -> bool:
         """Render and publish the present. Called by the pump alone, once the widget is made."""
-        self._session.complete()
         with self._lock:
-            frame = self._session.frame()
-            self._schedule.set_lr(frame.guide.selected_lr)
-            for part in self._parts:
-                self._render(part, frame)
+            frame = self._bench.frame()
+            self._body.render(frame)
         self._publish(frame)
-        return frame.state in (RunState.RUNNING, RunState.PAUSED) or self._session.is_incomplete
-
-    def _render(self, part: Part, frame: Frame) -> None:
-        """Have a part drawn. One that fails must not keep the others from showing how the run ends."""
-        try:
-            part.render(frame)
-        except Exception as error:
-            _log.exception("drawing the widget failed")
-            self._session.note_failure(error)
-
-    def _on_run_click(self) -> None:
-        if not self._session.is_busy:  # the second of two quick clicks
-            self._driver.begin().start()
+        return self._bench.has_more(frame)

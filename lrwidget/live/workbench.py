@@ -1,0 +1,89 @@
+"""All that a widget knows and does, without a widget: the session, the schedule, the verification, and their runs."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from lrwidget.finder import LearningRateFinder
+from lrwidget.live.driver import Driver, MakeJob, subject_of
+from lrwidget.live.frames import Frame
+from lrwidget.live.run import Job, Run, RunState
+from lrwidget.live.schedule_model import ScheduleModel
+from lrwidget.live.session import Session
+from lrwidget.live.verify_driver import VerifyDriver
+from lrwidget.live.verify_model import VerifyModel
+from lrwidget.steps import TrainStep
+
+
+class Workbench:
+    """What the parts of a widget work on.
+
+    Parameters
+    ----------
+    train_step
+        What is run; None where `make_job` watches something that runs elsewhere.
+    settings
+        Those of the first run.
+    make_job
+        Another way to run.
+
+    Attributes
+    ----------
+    session, schedule, verify
+        What the tabs show.
+    driver, verify_driver
+        What starts and stops runs; no verification without a train step.
+    """
+
+    def __init__(self, train_step: TrainStep | None, settings: LearningRateFinder, make_job: MakeJob | None) -> None:
+        if make_job is None and not callable(train_step):
+            raise TypeError(f"need a train step, a callable lr -> loss, got {train_step!r}")
+        self.train_step = train_step
+        self.session = Session(settings)
+        self.schedule = ScheduleModel()
+        self.verify = VerifyModel(settings)
+        subject = subject_of(train_step)
+        # A cell that is run again must not leave the run of its first widget behind: the driver ends it.
+        self.driver = Driver(self.session, make_job or self._range_test, subject)
+        self.verify_driver = None if train_step is None else VerifyDriver(self.verify, train_step, subject)
+
+    def begin(self, num_runs: int = 1) -> Run[Any]:
+        """Make the next run, of so many range tests; it is to be started at once.
+
+        Raises
+        ------
+        RuntimeError
+            If one is under way, or all is closed.
+        ValueError
+            If what is only watched cannot be repeated.
+        """
+        if num_runs == 1:
+            return self.driver.begin()
+        if self.train_step is None:
+            raise ValueError(f"need num_runs=1 for a run that is only watched, got num_runs={num_runs}")
+        return self.driver.begin(
+            partial(LearningRateFinder.repeat_steps, train_step=self.train_step, num_runs=num_runs)
+        )
+
+    def frame(self) -> Frame:
+        """What is to be seen now; the schedule hears of the selected rate."""
+        self.session.complete()
+        frame = self.session.frame()
+        self.schedule.set_lr(frame.guide.selected_lr)
+        return frame
+
+    def has_more(self, frame: Frame) -> bool:
+        """Whether, after this frame, there will be another one without anybody asking."""
+        is_busy = frame.state in (RunState.RUNNING, RunState.PAUSED) or self.verify.is_busy
+        return is_busy or self.session.is_incomplete
+
+    def close(self) -> None:
+        """Stop all runs, and wait until the model is restored."""
+        self.driver.close()
+        if self.verify_driver is not None:
+            self.verify_driver.close()
+
+    def _range_test(self, settings: LearningRateFinder) -> Job[Any]:
+        assert self.train_step is not None
+        return settings.steps(self.train_step)

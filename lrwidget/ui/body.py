@@ -1,0 +1,104 @@
+"""The parts of the widget, put together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from threading import RLock
+
+from ipywidgets import VBox, Widget
+
+from lrwidget.live.frames import Frame
+from lrwidget.live.workbench import Workbench
+from lrwidget.ui.controls import Controls
+from lrwidget.ui.data_tab import DataTab
+from lrwidget.ui.marker import Marker
+from lrwidget.ui.parts import Act, Part, Renders
+from lrwidget.ui.range_test_tab import RangeTestTab
+from lrwidget.ui.saved_picture import SavedPicture
+from lrwidget.ui.style import style_sheet
+from lrwidget.ui.tabs import SchedulePart, Tabs
+from lrwidget.ui.verdict import VerdictView
+from lrwidget.ui.verify_tab import VerifyTab
+
+_log = logging.getLogger(__name__)
+
+
+class Body:
+    """Makes the parts, and has each show the frames.
+
+    Parameters
+    ----------
+    bench
+        What they work on.
+    act
+        Carries out what the user asks for.
+    lock
+        Held while widgets are written to.
+
+    Attributes
+    ----------
+    boxes
+        What the widget shows, from top to bottom.
+    """
+
+    def __init__(self, bench: Workbench, act: Act, lock: RLock) -> None:
+        self._bench = bench
+        self._act = act
+        self._lock = lock
+        driver, session = bench.driver, bench.session
+        self.controls = Controls(
+            *(session, act),
+            start=self._on_run_click,
+            pause=driver.pause,
+            resume=driver.resume,
+            stop=driver.stop,
+            clear=session.clear,
+        )
+        self.marker = Marker(session, act)
+        self.range_test = RangeTestTab(session, act, self.marker)
+        self.tabs = Tabs(self._tab_makers(), act, lock)
+        self.verdict = VerdictView(session, act)
+        self.picture = SavedPicture()
+        footer = VBox([self.marker.box, self.verdict.box]).add_class("lrw-footer")
+        self.boxes: list[Widget] = [style_sheet(), self.controls.box, self.tabs.box, footer]
+        self._parts: list[Renders] = [self.controls, self.tabs, self.marker, self.verdict, self.picture]
+
+    def render(self, frame: Frame) -> None:
+        """Show this frame. A part that fails must not keep the others from showing how the run ends."""
+        for part in self._parts:
+            try:
+                part.render(frame)
+            except Exception as error:
+                _log.exception("drawing the widget failed")
+                self._bench.session.note_failure(error)
+
+    def _tab_makers(self) -> dict[str, Callable[[], Part]]:
+        bench = self._bench
+        makers: dict[str, Callable[[], Part]] = {
+            "Range test": lambda: self.range_test,
+            "Schedule": lambda: SchedulePart(bench.schedule, self._act, self._lock),
+        }
+        if bench.verify_driver is not None:
+            makers["Verify"] = self._make_verify_tab
+        makers["Data"] = lambda: DataTab(bench.session, self._act, getattr(bench.train_step, "set_lr", None))
+        return makers
+
+    def _make_verify_tab(self) -> Part:
+        driver = self._bench.verify_driver
+        assert driver is not None
+        return VerifyTab(
+            *(self._bench.verify, self._act),
+            start=driver.start,
+            stop=driver.stop,
+            choose=self._bench.session.choose,
+            repeat=self._on_repeat_click,
+        )
+
+    def _on_run_click(self) -> None:
+        if not self._bench.session.is_busy:  # the second of two quick clicks
+            self._bench.begin().start()
+
+    def _on_repeat_click(self, num_runs: int) -> None:
+        self._bench.begin(num_runs).start()
+        self.tabs.open("Range test")
