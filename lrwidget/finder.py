@@ -244,8 +244,8 @@ class LearningRateFinder:
             Steps of each training. None: as many as a range test has, or, with `lrs`, an equal share of five range
             tests. By default all together cost no more than that.
         around
-            The rate to verify, or a suggestion or a range test's result that tells it; it is kept unless another one
-            is clearly better. None (and no `lrs`): a range test is run first.
+            The rate to verify, or a suggestion or a range test's result that tells it; it is kept if the
+            others gain next to nothing. None (and no `lrs`): a range test is run first.
         schedule
             ``schedule(step)`` is a factor on each rate. None: constant rates.
 

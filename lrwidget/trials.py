@@ -25,7 +25,7 @@ _MIN_TAIL = 5
 _SIGNIFICANT = 2.0  # standard errors
 _RISEN = 4.0  # standard deviations of the last losses above the first one: not by chance
 _RISING_SHARE = 0.8  # of the last steps on which the loss rises: not by chance either
-_NEGLIGIBLE_FRACTION = 0.01  # of the fall of the best: less may turn around in a longer training
+_NEGLIGIBLE_FRACTION = 0.01
 
 _FINISHED = (StopReason.COMPLETED, StopReason.DATA_EXHAUSTED)
 _EXPLODED = (StopReason.DIVERGED, StopReason.NOT_FINITE)
@@ -86,6 +86,9 @@ class Standing:
     excess, excess_error
         How far the final loss lies above the lowest one, and the standard error of that. It is taken from the
         differences step by step, so where all trainings see the same batches their common noise drops out.
+    excess_fraction
+        The excess as a share of what the best one has fallen: the regret of this rate, as far as a short training
+        shows it. Infinite if the best one has not fallen.
     verdict
         "best", "as good" (as the best, within twice the standard error or 1 % of its fall), "worse", "clearly
         worse" (stopped early), "diverged" or "not finished".
@@ -101,6 +104,7 @@ class Standing:
     final_error: float | None
     excess: float | None
     excess_error: float | None
+    excess_fraction: float | None
     verdict: Verdict
     num_steps: int
     trial: int
@@ -111,6 +115,11 @@ class Standing:
         if self.excess is None or self.excess_error is None:
             return False
         return self.excess <= _SIGNIFICANT * self.excess_error
+
+    @property
+    def is_negligible(self) -> bool:
+        """Whether the best one gains next to nothing over it: a lead that a longer training may turn around."""
+        return self.excess_fraction is not None and self.excess_fraction <= _NEGLIGIBLE_FRACTION
 
 
 def rank(trials: Sequence[Trial]) -> list[Standing]:
@@ -222,12 +231,13 @@ def _standing(place: int, index: int, trial: Trial, tails: Mapping[int, FloatArr
     excess = final - float(tails[best].mean())
     excess_error = 0.0 if index == best else standard_error(losses - tails[best])
     fall = float(trial.losses[0] - tails[best].mean())
-    standing = Standing(place, trial.lr, final, error, excess, excess_error, "worse", len(trial.losses), index)
+    share = 0.0 if index == best else excess / fall if fall > 0 else math.inf
+    standing = Standing(place, trial.lr, final, error, excess, excess_error, share, "worse", len(trial.losses), index)
     if _has_risen(trial, losses):
         return replace(standing, verdict="diverged")
     if index == best:
         return replace(standing, verdict="best")
-    is_as_good = standing.is_within_noise or excess <= _NEGLIGIBLE_FRACTION * fall
+    is_as_good = standing.is_within_noise or standing.is_negligible
     return replace(standing, verdict="as good") if is_as_good else standing
 
 
@@ -245,4 +255,4 @@ def _unranked(index: int, trial: Trial) -> Standing:
     verdict: Verdict = "clearly worse" if trial.is_hopeless else "not finished"
     if trial.has_exploded:
         verdict = "diverged"
-    return Standing(None, trial.lr, None, None, None, None, verdict, len(trial.losses), index)
+    return Standing(None, trial.lr, None, None, None, None, None, verdict, len(trial.losses), index)

@@ -60,19 +60,23 @@ class VerifyResult:
 
     @property
     def best(self) -> Trial | None:
-        """The trial with the lowest final loss; of several that cannot be told apart, the one nearest to `centre_lr`.
+        """The trial with the lowest final loss; of several that cannot be told apart, the one in the middle.
 
-        So a suggestion is kept unless another rate is better by more than the noise and by 1 % of the fall: a longer
-        training may turn smaller leads around. Without a `centre_lr` the one nearest to the middle of the tied rates
-        (their geometric mean) is taken. None if no training came to an end, or each ended above its start.
+        The middle is the geometric mean of their rates. A suggestion (`centre_lr`) is kept if the lowest loss gains no
+        more than 1 % of its fall over it: a longer training may turn that around. None if no training came to an end,
+        or each ended above its start.
         """
         tied = _tied(self.ranking)
         if not tied:
             return None
         logs = [math.log(standing.lr) for standing in tied]
-        centre = float(np.mean(logs)) if self.centre_lr is None else math.log(self.centre_lr)
-        place = min(range(len(tied)), key=lambda i: (round(abs(logs[i] - centre), 9), i))
-        return self.trials[tied[place].trial]
+        middle = float(np.mean(logs))
+        place = min(range(len(tied)), key=lambda i: (round(abs(logs[i] - middle), 9), i))
+        kept = next((standing for standing in tied if standing.is_negligible and self._is_centre(standing.lr)), None)
+        return self.trials[(kept or tied[place]).trial]
+
+    def _is_centre(self, lr: float) -> bool:
+        return self.centre_lr is not None and math.isclose(lr, self.centre_lr, rel_tol=1e-6)
 
     @property
     def best_lr(self) -> float | None:
@@ -153,8 +157,7 @@ def _conclusion(result: VerifyResult) -> list[str]:
     lines = [f"Best LR: {result.best_lr:.1e}"]
     others = [lr for lr in result.tied_lrs if lr != result.best_lr]
     if others:
-        kept = "the middle one is taken" if result.centre_lr is None else "the one nearest to the suggestion is kept"
-        lines.append("It cannot be told from " + ", ".join(f"{lr:.1e}" for lr in others) + f"; {kept}.")
+        lines.append("As good, as far as this shows: " + ", ".join(f"{lr:.1e}" for lr in others) + ".")
     if result.edge is not None:
         beyond = "lower" if result.edge == "lowest" else "higher"
         lines.append(f"It is the {result.edge} rate tried: a {beyond} one may train better still.")
