@@ -365,6 +365,23 @@ def test_a_training_that_explodes_does_not_squash_the_others() -> None:
     assert 2.0 < high < 2.6
 
 
+def test_the_range_rests_while_curves_grow_and_fits_in_the_end() -> None:
+    """A little more than before does not move the axis; with the last losses it is as if drawn at once."""
+    losses = np.linspace(2.0, 1.0, 100)
+    maker = LineMaker()
+    maker.begin(100)
+    ranges = []
+    for n in range(50, 100, 2):
+        maker.draw({0: losses[:n]})
+        ranges.append(maker.loss_range)
+    assert len(set(ranges)) < len(ranges) / 2
+    maker.draw({0: losses}, is_final=True)
+    fresh = LineMaker()
+    fresh.begin(100)
+    fresh.draw({0: losses})
+    assert maker.loss_range == fresh.loss_range
+
+
 def test_only_changed_curves_are_made_anew() -> None:
     """The same losses give the same line; logarithms give others."""
     maker = LineMaker()

@@ -62,11 +62,10 @@ def steady(old: Range | None, new: Range) -> Range:
     """A range for a curve that grows: the old one for as long as it fits, so that the picture does not jump."""
     if old is None:
         return new
-    width = old[1] - old[0]
-    if old[0] <= new[0] and new[1] <= old[1] and new[1] - new[0] > _SHRINK_BELOW * width:
-        return old
     margin = _EXTRA * (new[1] - new[0])
-    return (new[0] - margin if new[0] < old[0] else new[0]), (new[1] + margin if new[1] > old[1] else new[1])
+    low = old[0] if old[0] <= new[0] else new[0] - margin
+    high = old[1] if new[1] <= old[1] else new[1] + margin
+    return (low, high) if new[1] - new[0] > _SHRINK_BELOW * (high - low) else new
 
 
 def drawable(values: FloatArray, shown: Range, log: bool) -> FloatArray:

@@ -47,12 +47,16 @@ class LineMaker:
         self.num_steps, self._has_range = num_steps, False
         self.lines, self._smoothed, self.loss_range, self._key = {}, {}, (0.0, 1.0), None
 
-    def draw(self, losses: Mapping[int, FloatArray]) -> bool:
-        """Take the losses of each training, shape (n,), by place; whether anything has changed."""
-        key = self.log, tuple((place, len(values)) for place, values in losses.items())
+    def draw(self, losses: Mapping[int, FloatArray], is_final: bool = False) -> bool:
+        """Take the losses of each training, shape (n,), by place; whether anything has changed.
+
+        While there are more to come the range grows by leaps, so that the picture seldom jumps; in the end it fits.
+        """
+        key = self.log, is_final, tuple((place, len(values)) for place, values in losses.items())
         if key == self._key:
             return False
         self._key = key
+        self._has_range = self._has_range and not is_final
         for place, values in losses.items():
             if len(self._smoothed.get(place, ())) != len(values):
                 self._smoothed[place] = centred_mean(values)

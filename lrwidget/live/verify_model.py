@@ -261,7 +261,7 @@ class VerifyModel:
             return
         places = [self._place(lr) for lr in self._begun_lrs()]
         losses = {place: s.losses for place, s in zip(places, self._series, strict=False) if place is not None}
-        if self._lines.draw(losses) and self._run is not None:
+        if self._lines.draw(losses, is_final=self._run is None) and self._run is not None:
             self._budget.note(now)
             self._budget.note_cost(self._clock() - now)
 

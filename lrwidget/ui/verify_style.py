@@ -16,7 +16,7 @@ def colour(place: int) -> str:
 
 
 _RULES = """
-.lrw-verify { min-width: 0; padding: 8px var(--lrw-gap, 12px) 4px; overflow: hidden; }
+.lrw-verify { min-width: 0; overflow: hidden; }
 .lrw-verify .widget-box { overflow: visible; min-width: 0; }
 .lrw-verify .widget-html { margin: 0; height: auto; min-width: 0; }
 .lrw-verify-actions { display: flex; flex-flow: row wrap; align-items: center; gap: 6px; }

@@ -11,12 +11,12 @@ from tests.benchmarks.measuring import environment, ratios, rounds, spread, tabl
 
 # Model, optimizer, steps, rounds with the bare loop, rounds with the peers.
 QUICK = [
-    ("tiny MLP", "SGD", 100, 61, 7),
-    ("tiny MLP", "Adam", 100, 61, 7),
-    ("tiny MLP", "SGD", 1000, 11, 3),
+    ("tiny MLP", "SGD", 100, 61, 5),
+    ("tiny MLP", "Adam", 100, 61, 5),
+    ("tiny MLP", "SGD", 1000, 7, 1),
     ("small CNN", "SGD", 100, 15, 3),
     ("small CNN", "Adam", 100, 15, 3),
-    ("25M MLP", "Adam", 20, 5, 3),
+    ("25M MLP", "Adam", 20, 3, 1),
 ]
 FULL = [
     (model, optimizer, num_steps, num_rounds, peer_rounds)

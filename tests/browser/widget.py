@@ -32,6 +32,33 @@ _TICKS = """figure => {
         .map(tick => [tick.textContent, tick.querySelector('line').getBoundingClientRect().x])
 }"""
 
+# What sticks out of the widget, or is cut off by an element around it.
+_CUT_TEXTS = """root => {
+    const frame = root.getBoundingClientRect()
+    const isCut = element => {
+        const box = element.getBoundingClientRect()
+        if (box.width === 0) return false
+        const clips = getComputedStyle(element).overflowX !== 'visible' && !(element instanceof SVGElement)
+        return box.left < frame.left - 1 || box.right > frame.right + 1 ||
+            (clips && element.scrollWidth > element.clientWidth + 1)
+    }
+    return [...root.querySelectorAll('*')]
+        .filter(element => [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()))
+        .filter(element => element.checkVisibility() && isCut(element)).map(element => element.textContent)
+}"""
+
+# Sliders cannot be named with ipywidgets; each has a box beside it that says the same and can be named.
+# Controls that say nothing of themselves: ["name" or "tooltip", HTML].
+_UNEXPLAINED = """root => {
+    const label = e => [...(e.labels ?? [])].map(label => label.textContent).join('') ||
+        document.getElementById(e.getAttribute('aria-labelledby'))?.textContent
+    const name = e => e.getAttribute('aria-label') || label(e) || e.textContent.trim() || e.title
+    const tooltip = e => { while (e && e !== root && !e.title) e = e.parentElement; return e?.title }
+    return [...root.querySelectorAll('button, input, select, textarea, [role=tab]')]
+        .filter(e => e.checkVisibility())
+        .flatMap(e => [...(name(e) ? [] : [['name', e.outerHTML]]), ...(tooltip(e) ? [] : [['tooltip', e.outerHTML]])])
+}"""
+
 
 class Widget:
     """One display of a finder's widget.
@@ -187,6 +214,24 @@ class Widget:
         self.page.wait_for_function(
             "([box, lr]) => Math.abs(Number(box.value) / lr - 1) < 0.05", arg=[self.number_box.element_handle(), lr]
         )
+
+    def wait_until_it_fits(self) -> None:
+        """Wait until the widget is no wider than its place, and neither is its figure."""
+        self.page.wait_for_function(
+            """root => root.scrollWidth <= root.clientWidth &&
+                root.getBoundingClientRect().right <= innerWidth &&
+                root.querySelector('.plotarea_background').getBoundingClientRect().right <=
+                    root.getBoundingClientRect().right""",
+            arg=self.root.element_handle(),
+        )
+
+    def cut_texts(self) -> list[str]:
+        """Texts that are cut off or stick out."""
+        return list(self.root.evaluate(_CUT_TEXTS))
+
+    def controls_without(self, what: str) -> list[str]:
+        """The HTML of visible controls without a ``"name"`` or a ``"tooltip"``."""
+        return [html for lacking, html in self.root.evaluate(_UNEXPLAINED) if lacking == what]
 
     @property
     def plot_area(self) -> dict[str, float]:
