@@ -21,25 +21,25 @@ SCENES = [
     *(f"{kind}:{scene}" for kind in ("ddp", "fsdp") for scene in [*IN_STEP, "backward_fails"]),
     *("ddp:all_fail", "ddp:shorter_list", "ddp:one_leaves", "ddp:own_step", "ddp:one_skips", "ddp:line_search"),
     *("ddp:logged", "ddp:only_rank_0", "ddp:old_sharding", "ddp:interrupted", "ddp:sizes", "fsdp:sizes"),
+    "ddp:killed",  # the last: nothing can follow it
 ]
 KINDS = pytest.mark.parametrize("kind", ["ddp", "fsdp"])
 
 
-def torchrun(folder, *scenes):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "tests.distributed_ranks", str(folder), *scenes]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    run = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, timeout=150)
-    return subprocess.CompletedProcess(command, run.returncode, run.stdout.decode(), run.stderr.decode())
-
-
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
+    """All scenes, one after the other in two processes: what torchrun said, and the ranks' reports by their names."""
     folder = tmp_path_factory.mktemp("reports")
-    run = torchrun(folder, *SCENES)
-    assert run.returncode == 0, run.stderr[-3000:]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "tests.distributed_ranks", str(folder), *SCENES]
+    run = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, timeout=200
+    )
     reports = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
-    return folder, run, reports
+    stderr = run.stderr.decode()
+    names = {f"{scene.replace(':', '-')}-{rank}" for scene in SCENES for rank in (0, 1)}
+    assert names - set(reports) == {"ddp-killed-1"}, stderr[-3000:]
+    return folder, stderr, reports
 
 
 @pytest.fixture
@@ -210,24 +210,23 @@ def test_a_range_test_on_one_rank_only_says_what_is_missing(reports):
 
 def test_one_bar_and_one_log(played, reports):
     """Rank 0 alone draws the bar and writes the log."""
-    folder, run, _ = played
-    (bar,) = [line for line in run.stderr.split("\n") if "range test:" in line]  # each drawing begins with a \\r
+    folder, stderr, _ = played
+    (bar,) = [line for line in stderr.split("\n") if "range test:" in line]  # each drawing begins with a \\r
     assert "20/20" in bar
     result = RangeTestResult.load(folder / "run.jsonl")
     assert result.losses.tolist() == reports("ddp", "logged")[0]["losses"]
     assert len(reports("ddp", "logged")[1]["losses"]) == 20
 
 
-def test_a_killed_rank_ends_the_others(tmp_path):
+def test_a_killed_rank_ends_the_others(played):
     """After kill -9 of rank 1 the survivor ends at once with a clear error, its points and its state restored."""
-    run = torchrun(tmp_path, "ddp:killed")
-    assert "Signal 9 (SIGKILL)" in run.stderr  # torchrun says which rank, too
-    report = json.loads((tmp_path / "ddp-killed-0.json").read_text())
+    _, stderr, reports = played
+    assert "Signal 9 (SIGKILL)" in stderr  # torchrun says which rank, too
+    report = reports["ddp-killed-0"]
     assert report["error"].startswith("RankError: lost contact with another rank after 5 steps: it has died or hangs")
     assert len(report["losses"]) == 5
     assert report["is_restored"]
     assert report["seconds"] < 10  # of the 30 that the group would wait
-    assert not (tmp_path / "ddp-killed-1.json").exists()
 
 
 def test_own_batches_make_up_the_global_ones():
