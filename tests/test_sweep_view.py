@@ -13,6 +13,7 @@ from lrwidget import LearningRateFinder, RangeTestResult
 from lrwidget.live.sweep_tables import table, varying_names
 from lrwidget.sweep_result import SweepResult, SweepRun
 from lrwidget.sweeps import Sweep
+from lrwidget.ui.sweep_markup import failures, tables
 from lrwidget.ui.sweep_view import SweepWidget
 from tests import sweep_steps
 
@@ -63,8 +64,37 @@ def test_a_cell_is_the_mean_of_its_runs():
     assert (made.rows, made.columns) == (("SGD", "Adam"), ("0.1", "0.2", "0.3"))
     np.testing.assert_array_equal(made.values, [[2.0, 5.0, NAN], [NAN, NAN, 9.0]])
     assert made.num_missing == ((0, 0, 0), (1, 0, 0))
+    assert made.is_waiting == ((False,) * 3,) * 2
     # From the lowest, 2, to the highest, 9.
     np.testing.assert_allclose(made.shades, [[0.0, 3 / 7, NAN], [NAN, NAN, 1.0]])
+
+
+def test_a_cell_waits_for_each_of_its_runs():
+    """What is still to come is told from what will not."""
+    made = table("Best loss", GRID, [1.0, NAN, 5.0, NAN, 9.0], "optimizer", "decay", waiting={1})
+    assert made.is_waiting == ((True, False, False), (False, False, False))
+    html = tables([made], "optimizer", "decay", [])
+    assert "1.000<sup>…</sup></td>" in html  # one of its two runs has not ended
+    assert '<td class="lrw-faint">–</td>' in html  # Adam with 0.1 has ended without
+    assert html.endswith('<div class="lrw-faint lrw-notes">– none &nbsp; … not yet</div>')
+
+
+def test_the_lowest_loss_is_marked_but_no_rate():
+    """In the table of losses the best cell stands out, unless all are equal."""
+    assert tables([table("Best loss", GRID[:3], [3.0, 1.0, 5.0], "decay", None)], "decay", None, []).count("best") == 1
+    assert tables([table("Best loss", GRID[:3], [2.0] * 3, "decay", None)], "decay", None, []).count("best") == 0
+    rates = table("Suggested LR", GRID[:3], [1e-3, 1e-3, 1e-2], "decay", None, is_rate=True)
+    assert tables([rates], "decay", None, []).count("best") == 0
+
+
+def test_runs_with_the_same_error_are_told_together():
+    """A mistake in many points is one line that opens to their settings and the first traceback."""
+    html = failures(
+        [("seed=0", "ValueError: no", "Trace<back>"), ("seed=1", "ValueError: no", "x"), ("a=2", "gone", "")]
+    )
+    assert "<summary>2 × ValueError: no</summary><ul><li>seed=0</li><li>seed=1</li></ul><pre>Trace&lt;back&gt;" in html
+    assert "<div>a=2: gone</div>" in html
+    assert failures([]) == ""
 
 
 def test_learning_rates_are_averaged_as_decades():
@@ -101,10 +131,10 @@ def test_a_finished_sweep_is_drawn_whole():
         assert inside[0]
     colours = [line.colors[0] for line in widget._lines]
     assert len(set(colours)) == 4
-    assert "4/4 range tests · done" in widget._progress.value
+    assert "4/4 range tests · done · 1 failed" in widget._progress.value
     for run in result.runs[:3]:
-        assert f"{run.best_loss:.4g}</td>" in widget._tables.value
-    assert widget._tables.value.count("…") == 2  # no rate and no loss of the failed one
+        assert f"{run.best_loss:#.4g}</td>" in widget._tables.value
+    assert widget._tables.value.count("–</td>") == 2  # no rate and no loss of the failed one
     assert "curvature=4.0: ValueError: &lt;b&gt;no&lt;/b&gt;" in widget._failures.value
     assert "Trace&lt;back&gt;" in widget._failures.value
     widget.close()

@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import product
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -337,6 +338,55 @@ def test_an_error_in_the_loop_that_reads_stops_the_workers():
     with pytest.raises(KeyError, match="mine"):
         read()
     assert [run.error for run in job.result.runs] == ["stopped"] * 2
+
+
+INTERRUPTED = """
+from lrwidget import LearningRateFinder
+from lrwidget.sweeps import sweep
+from tests import sweep_steps
+
+if __name__ == "__main__":
+    finder = LearningRateFinder(num_steps=100_000, divergence="never")
+    try:
+        sweep(sweep_steps.timed, {"seconds": [0.01] * 3}, finder=finder, num_workers=2, log_folder="logs")
+    except KeyboardInterrupt as error:
+        for run in error.partial_result.runs:
+            print(run.error, 0 if run.result is None else len(run.result))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+def test_ctrl_c_ends_a_sweep_and_keeps_what_there_is(tmp_path):
+    """Ctrl-C on a terminal raises KeyboardInterrupt with `partial_result`, quietly, and leaves no process behind."""
+    (tmp_path / "script.py").write_text(INTERRUPTED)
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    script = subprocess.Popen(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_for(lambda: sum(log.read_bytes().count(b"\n") > 5 for log in tmp_path.glob("logs/*/*.jsonl")) == 2)
+    os.killpg(script.pid, signal.SIGINT)  # a terminal sends it to the script and to its workers
+    out, err = script.communicate(timeout=60)
+    assert err == ""
+    assert script.returncode == 0
+    *ended, not_begun = out.splitlines()
+    assert not_begun == "not run: the sweep was stopped before 0"
+    assert [line.split()[0] for line in ended] == ["stopped"] * 2
+    assert all(int(line.split()[1]) >= 5 for line in ended)
+
+    def is_gone():
+        try:
+            os.killpg(script.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    wait_for(is_gone)
 
 
 # Functions of a notebook

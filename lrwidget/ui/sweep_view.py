@@ -52,6 +52,7 @@ class SweepWidget(VBox):
         self._runs = list(sweep.runs) if isinstance(sweep, SweepResult) else sweep.snapshot()
         self._done = {run.index for run in self._runs} if self._sweep is None else set()
         self._drive: Run[Any] | None = None
+        self._is_stopping = False
         self._numbers: dict[int, tuple[float, float]] = {}
         self._curves: dict[int, _Curve] = {}
         self._drawn: dict[int, tuple[int, Range]] = {}
@@ -91,6 +92,7 @@ class SweepWidget(VBox):
     def stop(self) -> None:
         """End the range tests under way after their steps and begin no other; returns at once."""
         if self._drive is not None:
+            self._is_stopping = True
             self._drive.stop()
             self._pump.request()
 
@@ -177,19 +179,26 @@ class SweepWidget(VBox):
         return not ended
 
     def _draw(self, ended: bool) -> None:
-        active = [run for run in self._runs if run.index not in self._done and run.result is not None]
-        state = "running" if not ended else "not begun" if self._sweep and not self._drive else "done"
-        if self._drive is not None and ended:
-            state = str(self._drive.stop_reason)
-        words = markup.progress(len(self._done), len(self._runs), 0 if ended else len(active), state)
+        failed = [(run.label, run.error, run.details) for run in self._runs if run.error is not None]
+        words = markup.progress(len(self._done), len(self._runs), len(failed), self._state(ended))
         set_traits(self._progress, value=words)
         set_traits(self._stop, disabled=ended)
         self._draw_curves()
         self._draw_tables()
-        failed = [(run.label, run.error, run.details) for run in self._runs if run.error is not None]
         if self._drive is not None and self._drive.failure is not None:
             failed.append(("the sweep itself", self._drive.failure.message, self._drive.failure.details))
         set_traits(self._failures, value=markup.failures(failed))
+
+    def _state(self, ended: bool) -> str:
+        """What the sweep does, in words."""
+        if self._drive is None:
+            return "not begun" if self._sweep else "done"
+        if ended:
+            return str(self._drive.stop_reason)
+        if self._is_stopping:
+            return "stopping"
+        num_active = sum(run.index not in self._done and run.result is not None for run in self._runs)
+        return f"{num_active} running" if num_active else "starting"
 
     def _draw_curves(self) -> None:
         name = self._colours.value
@@ -232,9 +241,10 @@ class SweepWidget(VBox):
     def _draw_tables(self) -> None:
         row, column = self._rows.value, self._columns.value
         numbers = [self._numbers_of(run) for run in self._runs]
+        waiting = {run.index for run in self._runs} - self._done
         made = [
-            table("Suggested LR", self._runs, [lr for lr, _ in numbers], row, column, is_rate=True),
-            table("Best loss", self._runs, [loss for _, loss in numbers], row, column),
+            table("Suggested LR", self._runs, [lr for lr, _ in numbers], row, column, True, waiting),
+            table("Best loss", self._runs, [loss for _, loss in numbers], row, column, False, waiting),
         ]
         averaged = [name for name in self._names if name not in (row, column)]
         set_traits(self._tables, value=markup.tables(made, row, column, averaged))

@@ -102,4 +102,4 @@ def test_a_sweep_of_functions_from_a_cell_is_seen_live(lab: LabPage) -> None:
     view.get_by_text("4/4 range tests · completed").wait_for(timeout=60_000)
     assert lines.count() == 4
     assert lab.evaluate("[len(result) for result in view.result.results]") == [60] * 4
-    assert view.locator("table").nth(1).locator("td").all_text_contents()[-4:] == ["1.5", "1.501", "1", "1.001"]
+    assert view.locator("table").nth(1).locator("td").all_text_contents()[-4:] == ["1.500", "1.501", "1.000", "1.001"]
