@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -171,6 +172,39 @@ def test_a_sweep_is_seen_while_it_runs(background, one_thread):
     assert [len(line.x) for line in widget._lines] == [60, 60]
     with pytest.raises(RuntimeError, match="need a sweep that has not been begun"):
         widget.start()
+    widget.close()
+
+
+def test_every_step_of_a_slow_sweep_is_drawn_at_once(monkeypatch, background, one_thread):
+    """Looking ten times a second at steps that take a second does not use up what may be drawn."""
+    now = 100.0
+    monkeypatch.setattr("lrwidget.ui.sweep_view.monotonic", lambda: now)
+    may_go, has_gone = threading.Semaphore(0), threading.Semaphore(0)
+
+    def make_train_step(seed):
+        def train_step(lr):
+            has_gone.release()  # that the step before is in the log
+            may_go.acquire()
+            return 2.0
+
+        return train_step
+
+    finder = LearningRateFinder(num_steps=100, divergence="never")
+    widget = SweepWidget(Sweep(make_train_step, {"seed": [0]}, finder=finder, executor=one_thread))
+    monkeypatch.setattr(widget._pump, "request", lambda: None)  # the ticks are ours
+    widget.start()
+    try:
+        assert has_gone.acquire(timeout=20)
+        for num_steps in range(1, 100):
+            may_go.release()
+            assert has_gone.acquire(timeout=20)
+            for _ in range(10):
+                now += 0.1
+                widget._tick()
+                assert len(widget._lines[0].x) == num_steps
+    finally:
+        may_go.release(1000)
+    widget._drive.wait(20)
     widget.close()
 
 

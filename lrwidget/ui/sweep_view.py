@@ -13,7 +13,7 @@ from bqplot import Axis, Figure, LinearScale, Lines, LogScale
 from ipywidgets import HTML, Button, Dropdown, HBox, VBox
 
 from lrwidget.axes import loss_ticks, lr_ticks, short_number, tick_labels
-from lrwidget.live.budget import DrawBudget
+from lrwidget.live.budget import PERIOD_SECONDS, DrawBudget
 from lrwidget.live.drawing import Range, drawable, evenly, shown_range
 from lrwidget.live.run import Run
 from lrwidget.live.sweep_tables import table, value_of, values_of, varying_names
@@ -53,6 +53,8 @@ class SweepWidget(VBox):
         self._done = {run.index for run in self._runs} if self._sweep is None else set()
         self._drive: Run[Any] | None = None
         self._is_stopping = False
+        self._next_look = 0.0
+        self._num_steps: list[int] = []
         self._numbers: dict[int, tuple[float, float]] = {}
         self._curves: dict[int, _Curve] = {}
         self._drawn: dict[int, tuple[int, Range]] = {}
@@ -168,15 +170,29 @@ class SweepWidget(VBox):
         """Draw the present. Called by the pump alone, once the widget is made."""
         drive, sweep = self._drive, self._sweep
         ended = drive is None or drive.has_ended()
-        now = monotonic()
-        if sweep is not None and (ended or self._budget.allows(now, len(self._done) / len(self._runs))):
-            self._budget.note(now)
-            self._done = set(sweep.done)  # asked first: a run that ends now is drawn as done the next time
-            self._runs = sweep.snapshot()
+        if sweep is not None:
+            self._look(sweep, ended)
+        started = monotonic()
         with self._lock:
             self._draw(ended)
-        self._budget.note_cost(monotonic() - now)
+        self._budget.note_cost(monotonic() - started)
         return not ended
+
+    def _look(self, sweep: Sweep, ended: bool) -> None:
+        """Take in how far the sweep is, where that is news and may be drawn."""
+        now = monotonic()
+        if now < self._next_look and not ended:
+            return
+        done, runs = set(sweep.done), sweep.snapshot()  # in this order: a run that ends in between counts the next time
+        num_steps = [0 if run.result is None else len(run.result) for run in runs]
+        share = sum(
+            1.0 if run.index in done else n / sweep.finder.num_steps for run, n in zip(runs, num_steps, strict=True)
+        )
+        self._next_look = now + max(0.99 * PERIOD_SECONDS, 10 * (monotonic() - now))  # logs may be far away
+        is_news = (done, num_steps) != (self._done, self._num_steps)
+        if ended or (is_news and self._budget.allows(now, share / len(runs))):
+            self._budget.note(now)
+            self._done, self._runs, self._num_steps = done, runs, num_steps
 
     def _draw(self, ended: bool) -> None:
         failed = [(run.label, run.error, run.details) for run in self._runs if run.error is not None]
