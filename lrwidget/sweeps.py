@@ -17,6 +17,7 @@ from os import PathLike
 from typing import Any
 
 from lrwidget.finder import LearningRateFinder
+from lrwidget.relay import sweep_link
 from lrwidget.result import RangeTestResult, StopReason
 from lrwidget.steps import TrainStep
 from lrwidget.sweep_grid import Grid, check_points, points_of
@@ -63,8 +64,9 @@ def sweep(
     num_attempts
         How often a point is begun whose process dies. With an executor this is the executor's own affair.
     log_folder
-        Where to keep the log of each range test; by default they are gone after the sweep. Curves are seen live where
-        this folder, or else the one for temporary files, is shared with the workers.
+        Where to keep the log of each range test; by default they are gone after the sweep. Curves are seen live, and a
+        stop arrives between two steps, where this folder, or else the one for temporary files, is shared with the
+        workers, and on a Dask cluster in any case.
     progress
         Show a progress bar that counts the finished range tests (needs tqdm).
 
@@ -147,6 +149,7 @@ class Sweep(Iterator[SweepRun]):
         self._deadline = float("inf")  # of what still runs after a stop
         self._killed = False
         self._folder = SweepFolder(log_folder)
+        self._link = sweep_link(executor, self._folder.path)
         self._closed = False
 
     def __len__(self) -> int:
@@ -168,6 +171,8 @@ class Sweep(Iterator[SweepRun]):
             self._deadline = time.monotonic() + _GRACE_SECONDS
             self._stop_reason = reason
             self._folder.ask_to_stop()
+            if self._link is not None:
+                self._link.ask_to_stop()
             self._done.put(None)  # wakes the one who waits for a run
 
     def close(self) -> None:
@@ -211,7 +216,7 @@ class Sweep(Iterator[SweepRun]):
             index = self._waiting[0]
             make_train_step, finder = self._work
             settings = dict(self._runs[index].settings)
-            future = self._workers.submit(run_point, make_train_step, settings, finder, index, str(self._folder.path))
+            future = self._workers.submit(run_point, make_train_step, settings, finder, index, self._folder.address)
             self._waiting.popleft()
             self._attempts_left[index] -= 1
             self._running[future] = index
@@ -271,6 +276,8 @@ class Sweep(Iterator[SweepRun]):
             self._keep(index, error="not run: the sweep was stopped before")
         self._waiting.clear()
         self._workers.close()
+        if self._link is not None:
+            self._link.close()
         self._folder.close()
         self._stop_reason = self._stop_reason or StopReason.COMPLETED
         self._closed = True

@@ -482,3 +482,30 @@ def test_a_stop_reaches_the_workers_of_a_cluster(cluster):
     driver.join(20)
     assert sorted(run.error for run in job.result.runs) == ["stopped"] * 3
     assert sum(run.result is not None and len(run.result) > 3 for run in job.result.runs) == 2
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_without_a_shared_folder_is_seen_and_stopped_too(cluster, tmp_path):
+    """Where the workers do not see the sweep's folder their logs, and a stop, go through the scheduler."""
+    job = Sweep(
+        sweep_steps.timed,
+        {"seconds": [0.0, 0.01, 0.01]},
+        finder=LearningRateFinder(num_steps=2000, divergence="never"),
+        executor=cluster.get_executor(),
+        log_folder=tmp_path,
+    )
+    job._folder.address = f"/elsewhere/{job._folder.path.name}"
+    quick = next(job)
+    driver = threading.Thread(target=lambda: list(job))
+    driver.start()
+    wait_for(lambda: all(run.result is not None and len(run.result) > 3 for run in job.snapshot()))
+    lengths = [len(run.result) for run in job.snapshot()]
+    job.stop()
+    driver.join(20)
+    assert not driver.is_alive()
+    assert [run.error for run in job.result.runs] == [None, "stopped", "stopped"]
+    assert all(before <= len(run.result) < 2000 for before, run in zip(lengths[1:], job.result.runs[1:], strict=True))
+    assert quick.index == 0
+    for run in job.result.runs:
+        (path,) = tmp_path.glob(f"sweep-*/{run.index:04d}-*.jsonl")
+        assert RangeTestResult.load(path) == run.result

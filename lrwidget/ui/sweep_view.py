@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -14,10 +12,10 @@ from ipywidgets import HTML, Button, Dropdown, HBox, VBox
 
 from lrwidget.axes import loss_ticks, lr_ticks, short_number, tick_labels
 from lrwidget.live.budget import PERIOD_SECONDS, DrawBudget
-from lrwidget.live.drawing import Range, drawable, evenly, shown_range
+from lrwidget.live.drawing import Range, drawable
 from lrwidget.live.run import Run
+from lrwidget.live.sweep_curves import SweepCurve, curve_of, shown_of_all
 from lrwidget.live.sweep_tables import table, value_of, values_of, varying_names
-from lrwidget.result import FloatArray
 from lrwidget.sweep_result import SweepResult, SweepRun
 from lrwidget.sweeps import Sweep
 from lrwidget.ui import sweep_markup as markup
@@ -28,7 +26,6 @@ from lrwidget.ui.style import style_sheet
 from lrwidget.ui.ticks import set_ticks
 
 _FAINT, _GRID = "var(--lrw-faint, #5b6670)", "var(--lrw-grid, #e9edf0)"
-_HEADROOM = 0.5  # share of the fall that is shown above the start
 _NONE = np.array([])
 
 
@@ -56,7 +53,7 @@ class SweepWidget(VBox):
         self._next_look = 0.0
         self._num_steps: list[int] = []
         self._numbers: dict[int, tuple[float, float]] = {}
-        self._curves: dict[int, _Curve] = {}
+        self._curves: dict[int, SweepCurve] = {}
         self._drawn: dict[int, tuple[int, Range]] = {}
         self._shown: tuple[float, float, Range] | None = None
         self._budget = DrawBudget()
@@ -142,9 +139,9 @@ class SweepWidget(VBox):
         self._stop.on_click(lambda _: self.stop())
         self._progress = HTML().add_class("lrw-progress")
         self._legend, self._tables, self._failures = HTML(), HTML(), HTML()
-        self._rows = _choice("Rows", names, names[0] if names else None, self._pump.request)
-        self._columns = _choice("Columns", names, names[1] if len(names) > 1 else None, self._pump.request)
-        self._colours = _choice("Colour by", names, names[0] if names else None, self._pump.request)
+        self._rows = _choice("Rows", "What the rows of the tables stand for", names, 0, self._pump)
+        self._columns = _choice("Columns", "What the columns of the tables stand for", names, 1, self._pump)
+        self._colours = _choice("Colour by", "What the colours of the curves stand for", names, 0, self._pump)
         self._choices = HBox([self._colours, self._rows, self._columns]).add_class("lrw-choices")
         self._x = LogScale(min=1e-7, max=10.0, allow_padding=False)
         self._y = LinearScale(min=0.0, max=1.0, allow_padding=False)
@@ -163,6 +160,9 @@ class SweepWidget(VBox):
             background_style={"fill": "transparent"},
             display_toolbar=False,
         ).add_class("lrw-figure")
+        self._lrs = None if self._sweep is None else (self._sweep.finder.min_lr, self._sweep.finder.max_lr)
+        if self._lrs is not None:
+            self._set_rates(*self._lrs)
         self._figure.layout.height = "320px"
         self._figure.layout.min_width = "0px"
 
@@ -226,7 +226,7 @@ class SweepWidget(VBox):
         drawn = [curve for curve in curves if len(curve.lrs)]
         if not drawn:
             return
-        shown = _shown_of_all(drawn)
+        shown = shown_of_all(drawn)
         self._draw_axes(drawn, shown)
         for index, (curve, line) in enumerate(zip(curves, self._lines, strict=True)):
             if self._drawn.get(index) != (curve.num_steps, shown):
@@ -234,24 +234,26 @@ class SweepWidget(VBox):
                 with line.hold_sync():
                     line.x, line.y = curve.lrs.copy(), drawable(curve.smoothed, shown, log=False)
 
-    def _draw_axes(self, curves: list[_Curve], shown: Range) -> None:
-        finder = None if self._sweep is None else self._sweep.finder
-        low = min(curve.lrs[0] for curve in curves) if finder is None else finder.min_lr
-        high = max(curve.lrs[-1] for curve in curves) if finder is None else finder.max_lr
-        if self._shown != (low, high, shown) and low < high:
-            self._shown = low, high, shown
-            set_range(self._x, low, high)
+    def _draw_axes(self, curves: list[SweepCurve], shown: Range) -> None:
+        lrs = self._lrs or (min(curve.lrs[0] for curve in curves), max(curve.lrs[-1] for curve in curves))
+        if self._shown != (*lrs, shown) and lrs[0] < lrs[1]:
+            self._shown = *lrs, shown
+            self._set_rates(*lrs)
             set_range(self._y, *shown)
-            rates, losses = lr_ticks(low, high), loss_ticks(*shown)
-            set_ticks(self._x_axis, rates, [short_number(rate) for rate in rates])
+            losses = loss_ticks(*shown)
             set_ticks(self._y_axis, losses, tick_labels(losses))
 
-    def _curve(self, run: SweepRun) -> _Curve:
+    def _set_rates(self, low: float, high: float) -> None:
+        set_range(self._x, low, high)
+        rates = lr_ticks(low, high)
+        set_ticks(self._x_axis, rates, [short_number(rate) for rate in rates])
+
+    def _curve(self, run: SweepRun) -> SweepCurve:
         """The curve of a run, made anew where it has grown."""
         num_steps = 0 if run.result is None else len(run.result)
         made = self._curves.get(run.index)
         if made is None or made.num_steps != num_steps:
-            made = self._curves[run.index] = _curve(run, num_steps)
+            made = self._curves[run.index] = curve_of(run, num_steps)
         return made
 
     def _draw_tables(self) -> None:
@@ -275,38 +277,10 @@ class SweepWidget(VBox):
         return self._numbers[run.index]
 
 
-@dataclass(frozen=True)
-class _Curve:
-    """A smoothed curve up to its last finite value, few enough points to draw, and the losses worth showing of it."""
-
-    num_steps: int
-    lrs: FloatArray
-    smoothed: FloatArray
-    shown: Range
-
-
-def _curve(run: SweepRun, num_steps: int) -> _Curve:
-    if run.result is None:
-        return _Curve(num_steps, _NONE, _NONE, (0.0, 1.0))
-    smoothed = run.result.smoothed()
-    finite = np.flatnonzero(np.isfinite(smoothed))
-    end = int(finite[-1]) + 1 if len(finite) else 0
-    return _Curve(
-        num_steps, *evenly(run.result.lrs[:end], smoothed[:end]), shown_range(run.result.losses, smoothed, log=False)
-    )
-
-
-def _shown_of_all(curves: list[_Curve]) -> Range:
-    """The losses worth showing: where all the curves begin and fall to; one that explodes may leave the picture."""
-    low = min(float(np.nanmin(curve.smoothed)) for curve in curves)
-    high = max(curve.shown[1] for curve in curves)
-    start = max(float(curve.smoothed[np.isfinite(curve.smoothed)][0]) for curve in curves)
-    top = min(high, start + _HEADROOM * (start - low))
-    margin = 0.05 * (top - low) or 0.05 * abs(top) or 0.5
-    return low - margin, top + margin
-
-
-def _choice(name: str, names: list[str], value: str | None, changed: Callable[[], None]) -> Dropdown:
-    made = Dropdown(description=name, options=[("–", None), *((n, n) for n in names)], value=value)
-    made.observe(lambda _: changed(), "value")
+def _choice(label: str, tooltip: str, names: list[str], index: int, pump: Pump) -> Dropdown:
+    """A box with the names of the grid, one of them chosen where there are as many."""
+    value = names[index] if index < len(names) else None
+    options = [("–", None), *((name, name) for name in names)]
+    made = Dropdown(description=label, tooltip=tooltip, options=options, value=value)
+    made.observe(lambda _: pump.request(), "value")
     return made
