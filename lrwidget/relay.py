@@ -34,7 +34,7 @@ class WorkerLink:
 
         self._topic = topic
         self._worker = get_worker()
-        self._stop = Event(topic)
+        self._stop: Any = Event(topic)  # type: ignore[no-untyped-call, unused-ignore]
         self._folder = tempfile.TemporaryDirectory(prefix="lrwidget-", ignore_cleanup_errors=True)
         self._log: Path | None = None
         self._num_posted = 0

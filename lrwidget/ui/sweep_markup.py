@@ -75,7 +75,7 @@ _NOTES = {"*": "* over fewer runs: the others have none", "–": "– none", "�
 
 
 def _cells(made: Table) -> list[tuple[int, int]]:
-    return list(np.ndindex(made.values.shape))  # type: ignore[arg-type]
+    return list(np.ndindex(made.values.shape))
 
 
 def _mark(made: Table, row: int, column: int) -> str:
