@@ -20,7 +20,7 @@ from lrwidget.finder import LearningRateFinder
 from lrwidget.relay import sweep_link
 from lrwidget.result import RangeTestResult, StopReason
 from lrwidget.steps import TrainStep
-from lrwidget.sweep_grid import Grid, check_points, points_of
+from lrwidget.sweep_grid import Grid, check_means, check_points, points_of
 from lrwidget.sweep_point import SweepFolder, run_point
 from lrwidget.sweep_result import SweepResult, SweepRun
 from lrwidget.workers import GivenExecutor, WorkerProcesses, Workers, num_processors
@@ -130,9 +130,7 @@ class Sweep(Iterator[SweepRun]):
     ) -> None:
         points = points_of(grid)
         check_points(make_train_step, points)
-        for name, value in {"num_workers": num_workers, "num_attempts": num_attempts}.items():
-            if value is not None and value < 1:
-                raise ValueError(f"need {name} >= 1, got {name}={value}")
+        check_means(finder, executor, {"num_workers": num_workers, "num_attempts": num_attempts})
         self._work = make_train_step, finder or LearningRateFinder()
         self._workers: Workers = (
             WorkerProcesses(num_workers or min(len(points), num_processors()))

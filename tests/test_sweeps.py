@@ -61,6 +61,10 @@ def test_a_grid_is_every_combination_the_last_name_fastest():
         ({"curvature": []}, ValueError, "need a grid with at least one point"),
         ({"curvature": 1.0}, TypeError, "need a list of values for each name of the grid, got curvature=1.0"),
         ({"curvature": "12"}, TypeError, "got curvature='12'"),
+        (None, TypeError, "need a grid: values by name, or a list of settings, got None"),
+        ("curvature", TypeError, "need a grid: values by name, or a list of settings, got 'curvature'"),
+        ([1.0], TypeError, "need a dict of settings for each point of the grid, got 1.0"),
+        ({1: [1.0]}, TypeError, "need names of make_train_step's parameters in the grid, got 1"),
         ({"lr": [1, 2]}, ValueError, "need other names in the grid than the columns of the tables, got 'lr'"),
         ([{"curvature": 1}, {"curve": 2}], TypeError, "need settings that make_train_step.* takes, got {'curve': 2}"),
     ],
@@ -71,11 +75,32 @@ def test_a_grid_is_checked_before_anything_runs(grid, error, message):
         Sweep(sweep_steps.parabola, grid)
 
 
-@pytest.mark.parametrize("name", ["num_workers", "num_attempts"])
-def test_counts_are_checked(name):
-    """There is at least one worker and one attempt."""
-    with pytest.raises(ValueError, match=f"need {name} >= 1, got {name}=0"):
-        Sweep(sweep_steps.parabola, {"curvature": [1.0]}, **{name: 0})
+class Client:
+    """As Dask's: it has an executor, and is none."""
+
+    def get_executor(self):
+        raise AssertionError("it is for the caller to choose")
+
+    def __repr__(self):
+        return "<Client>"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"num_workers": 0}, ValueError, "need num_workers >= 1, got num_workers=0"),
+        ({"num_attempts": 0}, ValueError, "need num_attempts >= 1, got num_attempts=0"),
+        ({"num_workers": "2"}, TypeError, "need a whole number, got num_workers='2'"),
+        ({"num_workers": 1.5}, TypeError, "need a whole number, got num_workers=1.5"),
+        ({"finder": {"num_steps": 5}}, TypeError, "need a LearningRateFinder, got finder={'num_steps': 5}"),
+        ({"executor": 4}, TypeError, "need a concurrent.futures.Executor, got executor=4"),
+        ({"executor": Client()}, TypeError, r"got executor=<Client>; use its get_executor\(\)"),
+    ],
+)
+def test_the_means_are_checked_before_anything_runs(options, error, message):
+    """Counts, finder and executor that cannot work are refused in words."""
+    with pytest.raises(error, match=message):
+        Sweep(sweep_steps.parabola, {"curvature": [1.0]}, **options)
 
 
 # What comes back
