@@ -20,7 +20,15 @@ IN_STEP = ["plain", "adam_clipped", "nan", "data_fail", "loss_fails", "fewer_bat
 SCENES = [
     *(f"{kind}:{scene}" for kind in ("ddp", "fsdp") for scene in [*IN_STEP, "backward_fails"]),
     *("ddp:all_fail", "ddp:shorter_list", "ddp:one_leaves", "ddp:own_step", "ddp:one_skips", "ddp:line_search"),
-    *("ddp:logged", "ddp:only_rank_0", "ddp:old_sharding", "ddp:interrupted", "ddp:sizes", "fsdp:sizes"),
+    *(
+        "ddp:logged",
+        "ddp:only_rank_0",
+        "ddp:old_sharding",
+        "ddp:interrupted",
+        "ddp:sizes",
+        "fsdp:sizes",
+        "ddp:other_finder",
+    ),
     "ddp:killed",  # the last: nothing can follow it
 ]
 KINDS = pytest.mark.parametrize("kind", ["ddp", "fsdp"])
@@ -190,6 +198,18 @@ def test_ranks_that_do_not_do_the_same_are_told(reports):
     for report in reports("ddp", "one_skips"):
         assert "need ranks that all do the same, got rank 0: loss, rank 1: skipped" in report["error"]
         assert len(report["losses"]) == 2
+
+
+def test_ranks_with_other_rates_are_told_before_they_train_with_them(reports):
+    """When the finders differ, all end at the first rate that is not the same on all, and name the rates."""
+    lr = 1e-4 * 2e4 ** (1 / 19)  # the second of twenty from 1e-4 to 2
+    for report in reports("ddp", "other_finder"):
+        assert report["error"] == (
+            f"RankError: need one learning rate on all ranks, got rank 0: {1e-4 * 1e4 ** (1 / 19):g}, rank 1: {lr:g}; "
+            "give all ranks one finder"
+        )
+        assert len(report["losses"]) == 1  # the first rate, 1e-4, is that of both
+        assert report["is_restored"]
 
 
 def test_what_cannot_be_kept_in_step_is_refused(reports):
