@@ -126,12 +126,22 @@ class SweepFolder:
         """Let the workers end after their steps."""
         (self.path / _MARK).unlink(missing_ok=True)
 
-    def fill_in(self, run: SweepRun) -> SweepRun:
-        """The run with as much of its curve as its newest log holds."""
+    def newest_logs(self) -> dict[int, Path]:
+        """The log of each run that has begun, by its index: that of its last attempt."""
+        found: dict[int, tuple[int, Path]] = {}
+        with suppress(FileNotFoundError):  # a log that goes while this looks, or the folder
+            for path in self.path.glob("*.jsonl"):
+                index, at = int(path.name.partition("-")[0]), path.stat().st_mtime_ns
+                found[index] = max(found.get(index, (0, path)), (at, path))
+        return {index: path for index, (_, path) in found.items()}
+
+    def fill_in(self, run: SweepRun, path: Path | None) -> SweepRun:
+        """The run with as much of its curve as this log of it holds."""
+        if path is None:
+            return run
         with self._lock:
-            path = self._newest(run.index)
-            if path is None:
-                return run
+            if path not in self._logs and not path.exists():
+                return run  # the sweep has ended since it was found
             log = self._logs.setdefault(path, follow(path))
             with suppress(ValueError):  # not ours: someone has written into it
                 while log.poll():
@@ -145,10 +155,3 @@ class SweepFolder:
             self._logs.clear()
             if self._temporary is not None:
                 self._temporary.cleanup()
-
-    def _newest(self, index: int) -> Path | None:
-        logs = {}
-        for path in self.path.glob(f"{index:04d}-*.jsonl"):
-            with suppress(FileNotFoundError):
-                logs[path] = path.stat().st_mtime_ns
-        return max(logs, key=lambda path: logs[path], default=None)

@@ -207,7 +207,8 @@ class Sweep(Iterator[SweepRun]):
 
     def snapshot(self) -> list[SweepRun]:
         """Each run as it stands now, in the order of the grid; of those under way what their logs hold."""
-        return [run if run.index in self._ended else self._folder.fill_in(run) for run in self._runs]
+        logs = self._folder.newest_logs()
+        return [r if r.index in self._ended else self._folder.fill_in(r, logs.get(r.index)) for r in self._runs]
 
     def _fill(self) -> None:
         while self._waiting and self._stop_reason is None and self._workers.has_room():
@@ -252,7 +253,9 @@ class Sweep(Iterator[SweepRun]):
         self, index: int, result: RangeTestResult | None = None, error: str | None = None, details: str = ""
     ) -> int:
         run = SweepRun(index, self._runs[index].settings, result, error, details)
-        self._runs[index] = run if result is not None else self._folder.fill_in(run)
+        if result is None:
+            run = self._folder.fill_in(run, self._folder.newest_logs().get(index))
+        self._runs[index] = run
         self._ended.add(index)
         return index
 
