@@ -84,7 +84,7 @@ def worker_link(topic: str) -> WorkerLink | None:
         return None
     try:
         return WorkerLink(topic)
-    except ValueError:  # what `get_worker` raises outside of a task
+    except (ImportError, ValueError):  # another module of that name; what `get_worker` raises outside of a task
         return None
 
 

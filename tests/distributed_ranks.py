@@ -188,6 +188,25 @@ def sizes(scene):
     scene.play = play
 
 
+VERIFIED = {"lrs": [0.01, 0.1], "num_steps": 6}
+
+
+def repeated_and_verified(scene):
+    """Several range tests, and short trainings at two rates."""
+
+    def play():
+        step = TorchStep(scene.net, scene.optimizer, cross_entropy, scene.batches)
+        before = fingerprint(scene.net, scene.optimizer)
+        repeated, verified = FINDER.repeat(step, num_runs=2), FINDER.verify(step, **VERIFIED)
+        return {
+            "repeated": repeated.losses.tolist(),
+            "verified": [trial.losses.tolist() for trial in verified.trials],
+            "is_restored": fingerprint(scene.net, scene.optimizer) == before,
+        }
+
+    scene.play = play
+
+
 def all_fail(scene):
     def loss_fn(outputs, targets):
         raise ValueError(f"bad target of rank {scene.rank}")

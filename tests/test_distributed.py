@@ -27,7 +27,7 @@ SCENES = [
         "ddp:interrupted",
         "ddp:sizes",
         "fsdp:sizes",
-        "ddp:other_finder",
+        *("ddp:repeated_and_verified", "fsdp:repeated_and_verified", "ddp:other_finder"),
     ),
     "ddp:killed",  # the last: nothing can follow it
 ]
@@ -184,6 +184,22 @@ def test_a_rank_that_stops_alone_ends_the_others(reports):
     assert staying["error"] == "RankError: rank 1 ended the range test after 4 steps"
     assert staying["losses"] == leaving["losses"]
     assert staying["is_restored"]
+
+
+@KINDS
+def test_repeats_and_verifications_are_kept_in_step_too(reports, kind):
+    """Both ranks have the same curves; those of a verification are one process's on the global batches."""
+    first, second = reports(kind, "repeated_and_verified")
+    for name in ("repeated", "verified"):
+        assert first[name] == second[name]
+    assert first["is_restored"]
+    assert second["is_restored"]
+    assert len(first["repeated"]) == 20
+    net = make_net()
+    step = TorchStep(net, make_optimizer(net), cross_entropy, global_batches())
+    trials = FINDER.verify(step, **distributed_ranks.VERIFIED).trials
+    for losses, trial in zip(first["verified"], trials, strict=True):
+        np.testing.assert_allclose(losses, trial.losses, rtol=TOLERANCE)
 
 
 def test_a_training_step_of_the_users_own_is_averaged_too(reports):

@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -219,6 +220,22 @@ def test_logs_are_kept_where_asked(tmp_path, one_thread):
     for index, expected in enumerate(result.results):
         (path,) = tmp_path.glob(f"sweep-*/{index:04d}-*.jsonl")
         assert RangeTestResult.load(path) == expected
+
+
+@pytest.mark.parametrize("module", ["none", "of Dask", "another"])
+def test_workers_that_see_no_folder_send_their_results(one_thread, tmp_path, monkeypatch, module):
+    """Without a shared folder and a cluster a finished range test arrives whole, and nothing before it."""
+    if module == "none":
+        monkeypatch.delitem(sys.modules, "distributed", raising=False)
+    elif module == "another":  # a file of the user's with that name
+        monkeypatch.setitem(sys.modules, "distributed", ModuleType("distributed"))
+    else:
+        pytest.importorskip("distributed")
+    job = Sweep(sweep_steps.parabola, {"curvature": [2.0]}, finder=FINDER, executor=one_thread, log_folder=tmp_path)
+    job._folder.address = "/elsewhere/sweep"
+    (run,) = job
+    assert run.result.losses.tolist() == FINDER.range_test(sweep_steps.parabola(2.0)).losses.tolist()
+    assert list(tmp_path.glob("*/*.jsonl")) == []
 
 
 def test_threads_of_a_process_take_turns():
