@@ -14,7 +14,7 @@ from lrwidget import LearningRateFinder, RangeTestResult
 from lrwidget.live.sweep_tables import table, varying_names
 from lrwidget.sweep_result import SweepResult, SweepRun
 from lrwidget.sweeps import Sweep
-from lrwidget.ui.sweep_markup import failures, tables
+from lrwidget.ui.sweep_markup import colour, failures, tables
 from lrwidget.ui.sweep_view import SweepWidget
 from tests import sweep_steps
 
@@ -141,6 +141,33 @@ def test_a_finished_sweep_is_drawn_whole():
     widget.close()
 
 
+def test_colours_of_many_values_go_from_one_to_the_other():
+    """Eight values have a colour each; more are shades between two, in their order, none of them twice."""
+    assert [colour(i, 8).partition(",")[0] for i in range(8)] == [f"var(--lrw-sweep-{i}" for i in range(8)]
+    shades = [colour(i, 11) for i in range(11)]
+    assert [int(shade.split("%")[0].split(" ")[-1]) for shade in shades] == list(range(0, 101, 10))
+
+
+def test_a_grid_without_a_choice_says_so():
+    """Where only one name varies the box for the columns shows a dash, not nothing; without any, all do."""
+    result = finished_sweep()
+    for runs, indices in ((result.runs, [1, 0, 1]), (result.runs[:1], [0, 0, 0])):
+        widget = SweepWidget(SweepResult(runs))
+        assert [box.index for box in (widget._rows, widget._columns, widget._colours)] == indices
+        assert [box.value for box in (widget._rows, widget._columns)] == ["curvature" if indices[0] else None, None]
+        widget.close()
+
+
+def test_the_losses_have_no_axis_before_there_are_any():
+    """A sweep without a curve shows no made-up losses."""
+    widget = SweepWidget(SweepResult((SweepRun(0, {"seed": 0}, error="ValueError: no"),)))
+    assert not widget._y_axis.visible
+    widget.close()
+    widget = SweepWidget(finished_sweep())
+    assert widget._y_axis.visible
+    widget.close()
+
+
 def test_the_choices_arrange_tables_and_colours(background):
     """Rows, columns and colours follow the boxes; what no box names is averaged, and that is said."""
     curve = RangeTestResult([0.1, 0.2], [2.0, 1.0], settings={"smooth_factor": 1.0})
@@ -215,6 +242,7 @@ def test_stop_ends_it(background, one_thread):
     widget.start()
     wait_for(lambda: len(widget._lines[0].x) > 3)
     widget._stop.click()
+    assert widget._state(ended=False) == "stopping"
     result = widget.wait(timeout=30)
     assert result.runs[0].error == "stopped"
     assert len(result.results[0]) > 3

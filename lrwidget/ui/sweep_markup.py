@@ -31,8 +31,9 @@ CSS = (
 .lrw-sweep .lrw-choices .widget-label { width: auto; color: var(--lrw-faint); margin-right: 6px; }
 .lrw-sweep .lrw-tables { display: flex; flex-flow: row wrap; gap: 12px 28px; }
 .lrw-sweep table { border-collapse: separate; border-spacing: 2px; font-variant-numeric: tabular-nums; }
-.lrw-sweep caption { text-align: left; font-weight: 600; padding-bottom: 2px; }
-.lrw-sweep caption span { color: var(--lrw-faint); font-weight: 400; }
+.lrw-sweep caption { text-align: left; padding-bottom: 2px; }
+.lrw-sweep caption b { font-weight: 600; white-space: nowrap; }
+.lrw-sweep caption span { color: var(--lrw-faint); }
 .lrw-sweep th { color: var(--lrw-faint); font-weight: 400; text-align: left; padding: 2px 8px 2px 2px; }
 .lrw-sweep td { text-align: right; position: relative; padding: 4px 10px; border-radius: 3px; min-width: 64px; }
 .lrw-sweep .lrw-legend { display: flex; flex-wrap: wrap; gap: 2px 14px; }
@@ -48,9 +49,11 @@ CSS = (
 )
 
 
-def colour(index: int) -> str:
-    """The colour of the value with that index; they come round again after eight."""
-    index %= len(_LIGHT)
+def colour(index: int, num_values: int) -> str:
+    """The colour of the value with that index: one that stands out, or, of more than eight, a shade between two."""
+    if num_values > len(_LIGHT):
+        share = 100 * index / (num_values - 1)
+        return f"color-mix(in oklab, {colour(1, 2)} {share:.0f}%, {colour(0, 2)})"
     return f"var(--lrw-sweep-{index}, {_LIGHT[index]})"
 
 
@@ -58,7 +61,10 @@ def legend(name: str | None, values: Sequence[str]) -> str:
     """Which colour stands for which value of a name."""
     if name is None:
         return ""
-    items = (f'<span><i style="background:{colour(i)}"></i>{escape(v) or "–"}</span>' for i, v in enumerate(values))
+    items = (
+        f'<span><i style="background:{colour(i, len(values))}"></i>{escape(v) or "–"}</span>'
+        for i, v in enumerate(values)
+    )
     return f'<div class="lrw-legend"><span class="lrw-faint">{escape(name)}</span>{"".join(items)}</div>'
 
 
@@ -96,7 +102,7 @@ def _table(made: Table, row: str | None, column: str | None, ways: str) -> str:
     for index, label in enumerate(made.rows):
         title = f'<th scope="row">{escape(label) or "–"}</th>' if row is not None else ""
         body += f"<tr>{title}{''.join(_cell(made, index, j) for j in range(len(made.columns)))}</tr>"
-    return f"<table><caption>{escape(made.title)} <span>{ways}</span></caption>{head}{body}</table>"
+    return f"<table><caption><b>{escape(made.title)}</b> <span>{ways}</span></caption>{head}{body}</table>"
 
 
 def _cell(made: Table, row: int, column: int) -> str:

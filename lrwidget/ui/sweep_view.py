@@ -147,7 +147,9 @@ class SweepWidget(VBox):
         self._y = LinearScale(min=0.0, max=1.0, allow_padding=False)
         colours = {"label_color": _FAINT, "grid_color": _GRID, "tick_style": {"fill": _FAINT}}
         self._x_axis = Axis(scale=self._x, label="learning rate", label_offset="30px", **colours)
-        self._y_axis = Axis(scale=self._y, side="left", label="loss, smoothed", label_offset="42px", **colours)
+        self._y_axis = Axis(
+            scale=self._y, side="left", label="loss, smoothed", label_offset="42px", visible=False, **colours
+        )
         scales = {"x": self._x, "y": self._y}
         self._lines = [Lines(x=_NONE, y=_NONE, scales=scales, stroke_width=1.8, opacities=[0.85]) for _ in self._runs]
         self._figure = Figure(
@@ -221,7 +223,7 @@ class SweepWidget(VBox):
         values = values_of(self._runs, name)
         set_traits(self._legend, value=markup.legend(name, values))
         for run, line in zip(self._runs, self._lines, strict=True):
-            set_traits(line, colors=[markup.colour(values.index(value_of(run, name)))])
+            set_traits(line, colors=[markup.colour(values.index(value_of(run, name)), len(values))])
         curves = [self._curve(run) for run in self._runs]
         drawn = [curve for curve in curves if len(curve.lrs)]
         if not drawn:
@@ -242,6 +244,7 @@ class SweepWidget(VBox):
             set_range(self._y, *shown)
             losses = loss_ticks(*shown)
             set_ticks(self._y_axis, losses, tick_labels(losses))
+            set_traits(self._y_axis, visible=True)
 
     def _set_rates(self, low: float, high: float) -> None:
         set_range(self._x, low, high)
@@ -279,8 +282,8 @@ class SweepWidget(VBox):
 
 def _choice(label: str, tooltip: str, names: list[str], index: int, pump: Pump) -> Dropdown:
     """A box with the names of the grid, one of them chosen where there are as many."""
-    value = names[index] if index < len(names) else None
     options = [("–", None), *((name, name) for name in names)]
-    made = Dropdown(description=label, tooltip=tooltip, options=options, value=value)
+    # By its index: the value None would leave the box empty.
+    made = Dropdown(description=label, tooltip=tooltip, options=options, index=index + 1 if index < len(names) else 0)
     made.observe(lambda _: pump.request(), "value")
     return made
