@@ -14,7 +14,7 @@ from lrwidget import LearningRateFinder, RangeTestResult
 from lrwidget.live.sweep_tables import table, varying_names
 from lrwidget.sweep_result import SweepResult, SweepRun
 from lrwidget.sweeps import Sweep
-from lrwidget.ui.sweep_markup import colour, failures, tables
+from lrwidget.ui.sweep_markup import CSS, colour, failures, tables
 from lrwidget.ui.sweep_view import SweepWidget
 from tests import sweep_steps
 
@@ -144,8 +144,12 @@ def test_a_finished_sweep_is_drawn_whole():
 def test_colours_of_many_values_go_from_one_to_the_other():
     """Eight values have a colour each; more are shades between two, in their order, none of them twice."""
     assert [colour(i, 8).partition(",")[0] for i in range(8)] == [f"var(--lrw-sweep-{i}" for i in range(8)]
-    shades = [colour(i, 11) for i in range(11)]
-    assert [int(shade.split("%")[0].split(" ")[-1]) for shade in shades] == list(range(0, 101, 10))
+    curve = RangeTestResult([0.1, 0.2], [2.0, 1.0])
+    widget = SweepWidget(SweepResult(tuple(SweepRun(i, {"seed": i}, curve) for i in range(11))))
+    names = [line.colors[0].partition(",")[0] for line in widget._lines]
+    assert names == [f"var(--lrw-shade-{2 * i}" for i in range(11)]
+    assert all(f"{name[4:]}: color-mix(" in CSS for name in names)
+    widget.close()
 
 
 def test_a_grid_without_a_choice_says_so():

@@ -20,8 +20,15 @@ def _variables(colours: Sequence[str]) -> str:
     return " ".join(f"--lrw-sweep-{index}: {colour};" for index, colour in enumerate(colours))
 
 
+# bqplot takes no mixture as a colour, but a variable. Each is made where both of its colours are known.
+_NUM_SHADES = 20
+_SHADES = " ".join(
+    f"--lrw-shade-{i}: color-mix(in oklab, var(--lrw-sweep-1) {100 * i / _NUM_SHADES:g}%, var(--lrw-sweep-0));"
+    for i in range(_NUM_SHADES + 1)
+)
+
 CSS = (
-    f".lrwidget {{ {_variables(_LIGHT)} }}"
+    f".lrwidget {{ {_variables(_LIGHT)} {_SHADES} }}"
     f'[data-jp-theme-light="false"] .lrwidget {{ {_variables(_DARK)} }}'
     """
 .lrw-sweep { padding: var(--lrw-gap); gap: 8px; overflow: visible; }
@@ -52,8 +59,7 @@ CSS = (
 def colour(index: int, num_values: int) -> str:
     """The colour of the value with that index: one that stands out, or, of more than eight, a shade between two."""
     if num_values > len(_LIGHT):
-        share = 100 * index / (num_values - 1)
-        return f"color-mix(in oklab, {colour(1, 2)} {share:.0f}%, {colour(0, 2)})"
+        return f"var(--lrw-shade-{round(_NUM_SHADES * index / (num_values - 1))}, {_LIGHT[0]})"
     return f"var(--lrw-sweep-{index}, {_LIGHT[index]})"
 
 
