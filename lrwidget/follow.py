@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from enum import StrEnum
-from os import PathLike
+from os import SEEK_END, PathLike
 from pathlib import Path
 
 from lrwidget.finder import LearningRateFinder
@@ -154,19 +154,25 @@ class FollowedRangeTest(Iterator[StepRecord]):
         if self.stop_reason is not None:
             return False
         try:
-            with self._path.open("rb") as file:
-                if file.read(len(self._head)) != self._head:
-                    return self._end("another run has replaced the file; watch it anew")
+            with self._path.open("rb", buffering=0) as file:
                 gone = is_written(file, self._parser.header) is False  # asked first: its last words come before that
+                is_shorter = file.seek(0, SEEK_END) < self._read_so_far
                 file.seek(self._read_so_far)
                 data = file.read()
+                file.seek(0)  # looked at last: a run that came while this was read has a header of its own
+                if file.read(len(self._head)) != self._head:
+                    return self._end("another run has replaced the file; watch it anew")
+                if is_shorter:
+                    return self._end("the file has become shorter; watch it anew")
         except FileNotFoundError:
             return bool(self._head) and self._end("the file has been removed")
         try:
             if data:
                 self._take(data)
             elif gone:
+                num_records = len(self.recording.records)
                 feed_rest(self._parser, self._half_line)
+                self._ready.extend(self.recording.records[num_records:])
                 self._parser.end()
         except ValueError as error:
             self.recording.note_failure(error)

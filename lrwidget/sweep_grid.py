@@ -1,11 +1,15 @@
-"""The points of a sweep: checked before anything is trained."""
+"""What a sweep is asked to do: its points and its means, checked before anything is trained."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from itertools import product
+from numbers import Integral
 from typing import Any, TypeAlias
+
+from lrwidget.finder import LearningRateFinder
 
 _RESERVED = ("run", "step", "lr", "loss", "smoothed_loss", "grad_norm", "suggested_lr", "best_loss", "num_steps",
              "stop_reason", "error")  # fmt: skip
@@ -28,10 +32,19 @@ def points_of(grid: Grid) -> list[dict[str, Any]]:
             if isinstance(values, str | bytes) or not isinstance(values, Iterable):
                 raise TypeError(f"need a list of values for each name of the grid, got {name}={values!r}")
         points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())] if grid else []
+    elif isinstance(grid, str | bytes) or not isinstance(grid, Iterable):
+        raise TypeError(f"need a grid: values by name, or a list of settings, got {grid!r}")
     else:
-        points = [dict(point) for point in grid]
+        given = list(grid)
+        for point in given:
+            if not isinstance(point, Mapping):
+                raise TypeError(f"need a dict of settings for each point of the grid, got {point!r}")
+        points = [dict(point) for point in given]
     if not points:
         raise ValueError(f"need a grid with at least one point, got {grid!r}")
+    strange = [name for point in points for name in point if not isinstance(name, str)]
+    if strange:
+        raise TypeError(f"need names of make_train_step's parameters in the grid, got {strange[0]!r}")
     taken = [name for point in points for name in point if name in _RESERVED]
     if taken:
         raise ValueError(f"need other names in the grid than the columns of the tables, got {taken[0]!r}; rename it")
@@ -57,3 +70,30 @@ def check_points(make_train_step: Callable[..., object], points: Sequence[Mappin
             signature.bind(**point)
         except TypeError as error:
             raise TypeError(f"need settings that make_train_step{signature} takes, got {point}: {error}") from None
+
+
+def check_means(finder: object, executor: object, counts: Mapping[str, object]) -> None:
+    """Whether the sweep has what it needs besides its points.
+
+    Parameters
+    ----------
+    finder, executor
+        As for `lrwidget.sweep`.
+    counts
+        The others by name, which must be whole numbers from 1 on, or None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If not.
+    """
+    if finder is not None and not isinstance(finder, LearningRateFinder):
+        raise TypeError(f"need a LearningRateFinder, got finder={finder!r}")
+    if executor is not None and not isinstance(executor, Executor):
+        hint = "; use its get_executor()" if hasattr(executor, "get_executor") else ""
+        raise TypeError(f"need a concurrent.futures.Executor, got executor={executor!r}{hint}")
+    for name, value in counts.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
+            raise TypeError(f"need a whole number, got {name}={value!r}")
+        if isinstance(value, Integral) and value < 1:
+            raise ValueError(f"need {name} >= 1, got {name}={value}")

@@ -2,7 +2,7 @@
 
 The sweep makes the folder with a mark in it; each range test writes its log there. A worker that finds the mark gone
 ends after its step, so a stop arrives wherever the folder does, on any executor. A worker that does not see the folder
-sends its finished result and no more.
+has `lrwidget.relay` if it belongs to a Dask cluster; else it sends its finished result and no more.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from os import PathLike
@@ -22,6 +22,7 @@ from uuid import uuid4
 from lrwidget.finder import LearningRateFinder
 from lrwidget.follow import FollowedRangeTest, follow
 from lrwidget.log import LogWriter
+from lrwidget.relay import worker_link
 from lrwidget.result import RangeTestResult
 from lrwidget.steps import TrainStep
 from lrwidget.sweep_result import SweepRun
@@ -58,27 +59,46 @@ def run_point(
         Where the logs go, if it exists on this machine.
     """
     with _one_at_a_time, ExitStack() as stack:
-        mark = Path(folder, _MARK)
-        is_shared = mark.parent.is_dir()
-        if is_shared and not mark.exists():
-            return Outcome(None, "stopped", "")
+        link = _FolderLink(Path(folder)) if Path(folder).is_dir() else worker_link(Path(folder).name)
+        if link is not None:
+            stack.enter_context(link)
+            if link.is_stopped():
+                return Outcome(None, "stopped", "")
         run = None
         try:
             run = finder.steps(make_train_step(**settings))
-            if is_shared:
+            if link is not None:
                 # Each attempt has a log of its own: a worker that was given up may not be dead.
-                name = f"{index:04d}-{uuid4().hex[:8]}.jsonl"
-                write = stack.enter_context(LogWriter(mark.with_name(name), run.recording)).write
+                path = link.path(f"{index:04d}-{uuid4().hex[:8]}.jsonl")
+                write = stack.enter_context(LogWriter(path, run.recording)).write
             for record in run:
-                if is_shared:
+                if link is not None:
                     write(record)
-                    if not mark.exists():
+                    link.note()
+                    if link.is_stopped():
                         run.stop()
                         return Outcome(run.result, "stopped", "")
         except Exception as error:
             details = "".join(traceback.format_exception(error))
             return Outcome(None if run is None else run.result, f"{type(error).__name__}: {error}", details)
         return Outcome(run.result, None, "")
+
+
+class _FolderLink(nullcontext[None]):
+    """The sweep as a worker sees it that sees its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._mark = folder / _MARK
+
+    def path(self, name: str) -> Path:
+        return self._mark.with_name(name)
+
+    def note(self) -> None:
+        """Whoever looks into the folder sees the record."""
+
+    def is_stopped(self) -> bool:
+        return not self._mark.exists()
 
 
 class SweepFolder:
@@ -97,6 +117,7 @@ class SweepFolder:
             parent = self._temporary.name
         self.path = Path(parent).absolute() / f"sweep-{datetime.now():%Y%m%d-%H%M%S}-{uuid4().hex[:4]}"
         self.path.mkdir(parents=True)
+        self.address = str(self.path)  # as it is told to the workers
         (self.path / _MARK).touch()
         self._logs: dict[Path, FollowedRangeTest] = {}
         self._lock = threading.Lock()
@@ -105,12 +126,22 @@ class SweepFolder:
         """Let the workers end after their steps."""
         (self.path / _MARK).unlink(missing_ok=True)
 
-    def fill_in(self, run: SweepRun) -> SweepRun:
-        """The run with as much of its curve as its newest log holds."""
+    def newest_logs(self) -> dict[int, Path]:
+        """The log of each run that has begun, by its index: that of its last attempt."""
+        found: dict[int, tuple[int, Path]] = {}
+        with suppress(FileNotFoundError):  # a log that goes while this looks, or the folder
+            for path in self.path.glob("*.jsonl"):
+                index, at = int(path.name.partition("-")[0]), path.stat().st_mtime_ns
+                found[index] = max(found.get(index, (0, path)), (at, path))
+        return {index: path for index, (_, path) in found.items()}
+
+    def fill_in(self, run: SweepRun, path: Path | None) -> SweepRun:
+        """The run with as much of its curve as this log of it holds."""
+        if path is None:
+            return run
         with self._lock:
-            path = self._newest(run.index)
-            if path is None:
-                return run
+            if path not in self._logs and not path.exists():
+                return run  # the sweep has ended since it was found
             log = self._logs.setdefault(path, follow(path))
             with suppress(ValueError):  # not ours: someone has written into it
                 while log.poll():
@@ -124,10 +155,3 @@ class SweepFolder:
             self._logs.clear()
             if self._temporary is not None:
                 self._temporary.cleanup()
-
-    def _newest(self, index: int) -> Path | None:
-        logs = {}
-        for path in self.path.glob(f"{index:04d}-*.jsonl"):
-            with suppress(FileNotFoundError):
-                logs[path] = path.stat().st_mtime_ns
-        return max(logs, key=lambda path: logs[path], default=None)

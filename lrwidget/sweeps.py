@@ -17,9 +17,10 @@ from os import PathLike
 from typing import Any
 
 from lrwidget.finder import LearningRateFinder
+from lrwidget.relay import sweep_link
 from lrwidget.result import RangeTestResult, StopReason
 from lrwidget.steps import TrainStep
-from lrwidget.sweep_grid import Grid, check_points, points_of
+from lrwidget.sweep_grid import Grid, check_means, check_points, points_of
 from lrwidget.sweep_point import SweepFolder, run_point
 from lrwidget.sweep_result import SweepResult, SweepRun
 from lrwidget.workers import GivenExecutor, WorkerProcesses, Workers, num_processors
@@ -63,8 +64,9 @@ def sweep(
     num_attempts
         How often a point is begun whose process dies. With an executor this is the executor's own affair.
     log_folder
-        Where to keep the log of each range test; by default they are gone after the sweep. Curves are seen live where
-        this folder, or else the one for temporary files, is shared with the workers.
+        Where to keep the log of each range test; by default they are gone after the sweep. Curves are seen live, and a
+        stop arrives between two steps, where this folder, or else the one for temporary files, is shared with the
+        workers, and on a Dask cluster in any case.
     progress
         Show a progress bar that counts the finished range tests (needs tqdm).
 
@@ -128,9 +130,7 @@ class Sweep(Iterator[SweepRun]):
     ) -> None:
         points = points_of(grid)
         check_points(make_train_step, points)
-        for name, value in {"num_workers": num_workers, "num_attempts": num_attempts}.items():
-            if value is not None and value < 1:
-                raise ValueError(f"need {name} >= 1, got {name}={value}")
+        check_means(finder, executor, {"num_workers": num_workers, "num_attempts": num_attempts})
         self._work = make_train_step, finder or LearningRateFinder()
         self._workers: Workers = (
             WorkerProcesses(num_workers or min(len(points), num_processors()))
@@ -147,6 +147,7 @@ class Sweep(Iterator[SweepRun]):
         self._deadline = float("inf")  # of what still runs after a stop
         self._killed = False
         self._folder = SweepFolder(log_folder)
+        self._link = sweep_link(executor, self._folder.path)
         self._closed = False
 
     def __len__(self) -> int:
@@ -168,6 +169,8 @@ class Sweep(Iterator[SweepRun]):
             self._deadline = time.monotonic() + _GRACE_SECONDS
             self._stop_reason = reason
             self._folder.ask_to_stop()
+            if self._link is not None:
+                self._link.ask_to_stop()
             self._done.put(None)  # wakes the one who waits for a run
 
     def close(self) -> None:
@@ -204,14 +207,15 @@ class Sweep(Iterator[SweepRun]):
 
     def snapshot(self) -> list[SweepRun]:
         """Each run as it stands now, in the order of the grid; of those under way what their logs hold."""
-        return [run if run.index in self._ended else self._folder.fill_in(run) for run in self._runs]
+        logs = self._folder.newest_logs()
+        return [r if r.index in self._ended else self._folder.fill_in(r, logs.get(r.index)) for r in self._runs]
 
     def _fill(self) -> None:
         while self._waiting and self._stop_reason is None and self._workers.has_room():
             index = self._waiting[0]
             make_train_step, finder = self._work
             settings = dict(self._runs[index].settings)
-            future = self._workers.submit(run_point, make_train_step, settings, finder, index, str(self._folder.path))
+            future = self._workers.submit(run_point, make_train_step, settings, finder, index, self._folder.address)
             self._waiting.popleft()
             self._attempts_left[index] -= 1
             self._running[future] = index
@@ -249,7 +253,9 @@ class Sweep(Iterator[SweepRun]):
         self, index: int, result: RangeTestResult | None = None, error: str | None = None, details: str = ""
     ) -> int:
         run = SweepRun(index, self._runs[index].settings, result, error, details)
-        self._runs[index] = run if result is not None else self._folder.fill_in(run)
+        if result is None:
+            run = self._folder.fill_in(run, self._folder.newest_logs().get(index))
+        self._runs[index] = run
         self._ended.add(index)
         return index
 
@@ -271,6 +277,8 @@ class Sweep(Iterator[SweepRun]):
             self._keep(index, error="not run: the sweep was stopped before")
         self._waiting.clear()
         self._workers.close()
+        if self._link is not None:
+            self._link.close()
         self._folder.close()
         self._stop_reason = self._stop_reason or StopReason.COMPLETED
         self._closed = True

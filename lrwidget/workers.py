@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # no training may refuse; Windows has the other alone
+
 
 class Workers(Protocol):
     """What a sweep needs of the place where its work is done. One thread calls it."""
@@ -77,7 +79,7 @@ class WorkerProcesses:
         for pool in self._busy.values():
             pid = self._pids[pool]
             if pid.done() and pid.exception() is None:
-                os.kill(pid.result(), signal.SIGTERM)
+                os.kill(pid.result(), _KILL)
 
     def close(self) -> None:
         """Wait for what is under way and let the processes end."""

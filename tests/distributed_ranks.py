@@ -5,6 +5,7 @@ Arguments: a folder for the reports, and the names of the scenes to play, one af
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -93,6 +94,7 @@ class Scene:
         self.batches = own_batches(rank)
         self.loss_fn = cross_entropy
         self.options = {}
+        self.finder = FINDER
         self.range_test = {}
         self.calls = 0
 
@@ -101,7 +103,7 @@ class Scene:
         before = fingerprint(self.net, self.optimizer)
         begun = time.monotonic()
         try:
-            result, error = FINDER.range_test(step, **self.range_test), None
+            result, error = self.finder.range_test(step, **self.range_test), None
         except (Exception, KeyboardInterrupt) as caught:
             result, error = caught.partial_result, f"{type(caught).__name__}: {caught}"
         return {
@@ -186,6 +188,25 @@ def sizes(scene):
     scene.play = play
 
 
+VERIFIED = {"lrs": [0.01, 0.1], "num_steps": 6}
+
+
+def repeated_and_verified(scene):
+    """Several range tests, and short trainings at two rates."""
+
+    def play():
+        step = TorchStep(scene.net, scene.optimizer, cross_entropy, scene.batches)
+        before = fingerprint(scene.net, scene.optimizer)
+        repeated, verified = FINDER.repeat(step, num_runs=2), FINDER.verify(step, **VERIFIED)
+        return {
+            "repeated": repeated.losses.tolist(),
+            "verified": [trial.losses.tolist() for trial in verified.trials],
+            "is_restored": fingerprint(scene.net, scene.optimizer) == before,
+        }
+
+    scene.play = play
+
+
 def all_fail(scene):
     def loss_fn(outputs, targets):
         raise ValueError(f"bad target of rank {scene.rank}")
@@ -218,6 +239,10 @@ def one_leaves(scene):
             }
 
         scene.play = play
+
+
+def other_finder(scene):
+    scene.finder = dataclasses.replace(FINDER, max_lr=[1.0, 2.0][scene.rank])
 
 
 def own_step(scene):

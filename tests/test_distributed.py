@@ -20,26 +20,34 @@ IN_STEP = ["plain", "adam_clipped", "nan", "data_fail", "loss_fails", "fewer_bat
 SCENES = [
     *(f"{kind}:{scene}" for kind in ("ddp", "fsdp") for scene in [*IN_STEP, "backward_fails"]),
     *("ddp:all_fail", "ddp:shorter_list", "ddp:one_leaves", "ddp:own_step", "ddp:one_skips", "ddp:line_search"),
-    *("ddp:logged", "ddp:only_rank_0", "ddp:old_sharding", "ddp:interrupted", "ddp:sizes", "fsdp:sizes"),
+    *(
+        "ddp:logged",
+        "ddp:only_rank_0",
+        "ddp:old_sharding",
+        "ddp:interrupted",
+        "ddp:sizes",
+        "fsdp:sizes",
+        *("ddp:repeated_and_verified", "fsdp:repeated_and_verified", "ddp:other_finder"),
+    ),
+    "ddp:killed",  # the last: nothing can follow it
 ]
 KINDS = pytest.mark.parametrize("kind", ["ddp", "fsdp"])
 
 
-def torchrun(folder, *scenes):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "tests.distributed_ranks", str(folder), *scenes]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    run = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, timeout=150)
-    return subprocess.CompletedProcess(command, run.returncode, run.stdout.decode(), run.stderr.decode())
-
-
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
+    """All scenes, one after the other in two processes: what torchrun said, and the ranks' reports by their names."""
     folder = tmp_path_factory.mktemp("reports")
-    run = torchrun(folder, *SCENES)
-    assert run.returncode == 0, run.stderr[-3000:]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "tests.distributed_ranks", str(folder), *SCENES]
+    run = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, timeout=200
+    )
     reports = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
-    return folder, run, reports
+    stderr = run.stderr.decode()
+    names = {f"{scene.replace(':', '-')}-{rank}" for scene in SCENES for rank in (0, 1)}
+    assert names - set(reports) == {"ddp-killed-1"}, stderr[-3000:]
+    return folder, stderr, reports
 
 
 @pytest.fixture
@@ -178,6 +186,22 @@ def test_a_rank_that_stops_alone_ends_the_others(reports):
     assert staying["is_restored"]
 
 
+@KINDS
+def test_repeats_and_verifications_are_kept_in_step_too(reports, kind):
+    """Both ranks have the same curves; those of a verification are one process's on the global batches."""
+    first, second = reports(kind, "repeated_and_verified")
+    for name in ("repeated", "verified"):
+        assert first[name] == second[name]
+    assert first["is_restored"]
+    assert second["is_restored"]
+    assert len(first["repeated"]) == 20
+    net = make_net()
+    step = TorchStep(net, make_optimizer(net), cross_entropy, global_batches())
+    trials = FINDER.verify(step, **distributed_ranks.VERIFIED).trials
+    for losses, trial in zip(first["verified"], trials, strict=True):
+        np.testing.assert_allclose(losses, trial.losses, rtol=TOLERANCE)
+
+
 def test_a_training_step_of_the_users_own_is_averaged_too(reports):
     """With `train_step=` the loss that it returns is averaged over the ranks."""
     first, second = reports("ddp", "own_step")
@@ -190,6 +214,18 @@ def test_ranks_that_do_not_do_the_same_are_told(reports):
     for report in reports("ddp", "one_skips"):
         assert "need ranks that all do the same, got rank 0: loss, rank 1: skipped" in report["error"]
         assert len(report["losses"]) == 2
+
+
+def test_ranks_with_other_rates_are_told_before_they_train_with_them(reports):
+    """When the finders differ, all end at the first rate that is not the same on all, and name the rates."""
+    lr = 1e-4 * 2e4 ** (1 / 19)  # the second of twenty from 1e-4 to 2
+    for report in reports("ddp", "other_finder"):
+        assert report["error"] == (
+            f"RankError: need one learning rate on all ranks, got rank 0: {1e-4 * 1e4 ** (1 / 19):g}, rank 1: {lr:g}; "
+            "give all ranks one finder"
+        )
+        assert len(report["losses"]) == 1  # the first rate, 1e-4, is that of both
+        assert report["is_restored"]
 
 
 def test_what_cannot_be_kept_in_step_is_refused(reports):
@@ -210,24 +246,23 @@ def test_a_range_test_on_one_rank_only_says_what_is_missing(reports):
 
 def test_one_bar_and_one_log(played, reports):
     """Rank 0 alone draws the bar and writes the log."""
-    folder, run, _ = played
-    (bar,) = [line for line in run.stderr.split("\n") if "range test:" in line]  # each drawing begins with a \\r
+    folder, stderr, _ = played
+    (bar,) = [line for line in stderr.split("\n") if "range test:" in line]  # each drawing begins with a \\r
     assert "20/20" in bar
     result = RangeTestResult.load(folder / "run.jsonl")
     assert result.losses.tolist() == reports("ddp", "logged")[0]["losses"]
     assert len(reports("ddp", "logged")[1]["losses"]) == 20
 
 
-def test_a_killed_rank_ends_the_others(tmp_path):
+def test_a_killed_rank_ends_the_others(played):
     """After kill -9 of rank 1 the survivor ends at once with a clear error, its points and its state restored."""
-    run = torchrun(tmp_path, "ddp:killed")
-    assert "Signal 9 (SIGKILL)" in run.stderr  # torchrun says which rank, too
-    report = json.loads((tmp_path / "ddp-killed-0.json").read_text())
+    _, stderr, reports = played
+    assert "Signal 9 (SIGKILL)" in stderr  # torchrun says which rank, too
+    report = reports["ddp-killed-0"]
     assert report["error"].startswith("RankError: lost contact with another rank after 5 steps: it has died or hangs")
     assert len(report["losses"]) == 5
     assert report["is_restored"]
     assert report["seconds"] < 10  # of the 30 that the group would wait
-    assert not (tmp_path / "ddp-killed-1.json").exists()
 
 
 def test_own_batches_make_up_the_global_ones():

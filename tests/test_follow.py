@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from lrwidget.log import LogWriter
 from lrwidget.result import Recording
 
 FINDER = LearningRateFinder(min_lr=1e-3, max_lr=1.0, num_steps=6, divergence="never")
+
+FATES = ["ends", "dies", "cut", "removed", "replaced"]
 
 WRITER = """
 import sys, time
@@ -197,6 +200,80 @@ def test_another_run_in_the_same_file_is_not_mixed_in(tmp_path, what):
     assert len(job.result) == 1
     assert job.stop_reason == StopReason.INTERRUPTED
     assert what in job.status
+
+
+def test_a_run_that_comes_while_the_file_is_read_is_not_mixed_in(tmp_path, monkeypatch):
+    """A file that a new run takes between two looks of one poll gives not one record of that run."""
+    path = tmp_path / "run.jsonl"
+    recording = Recording(settings={})
+    job = follow(path)
+    with LogWriter(path, recording) as log:
+        log.write(recording.append(0, 0.1, 1.0))
+        assert next(job).loss == 1.0
+
+    def replace_first(file, header):
+        FINDER.range_test(lambda lr: lr, log=path)
+        return False
+
+    monkeypatch.setattr("lrwidget.follow.is_written", replace_first)
+    assert list(job) == []
+    assert "replaced" in job.status
+    assert len(job.result) == 1
+
+
+def test_a_log_that_becomes_shorter_ends_the_watch(tmp_path):
+    """A file cut by someone else is no longer the log that was read: the watch ends and says so."""
+    path = tmp_path / "run.jsonl"
+    recording = Recording(settings={})
+    job = follow(path)
+    with LogWriter(path, recording) as log:
+        for step in range(3):
+            log.write(recording.append(step, 0.1, 1.0))
+        assert [next(job).step for _ in range(3)] == [0, 1, 2]
+        with path.open("r+b") as file:
+            file.truncate(path.stat().st_size - 10)
+        assert list(job) == []
+    assert job.stop_reason == StopReason.INTERRUPTED
+    assert job.status.endswith("(the file has become shorter; watch it anew)")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_a_writer_does_what_is_read_is_the_beginning_of_its_run(tmp_path, seed):
+    """Chunks of any size at any pace, then the end, a death, a cut, a removal or a new run: no record is made up."""
+    rng = random.Random(seed)
+    path, fate = tmp_path / "run.jsonl", FATES[seed % len(FATES)]
+    losses = [rng.uniform(0, 3) for _ in range(rng.randrange(1, 60))]
+    recording = Recording(settings={})
+    with LogWriter(tmp_path / "whole.jsonl", recording) as log:
+        for step, loss in enumerate(losses):
+            log.write(recording.append(step, 0.1 * (step + 1), loss))
+    whole = (tmp_path / "whole.jsonl").read_bytes()
+    end = len(whole) if fate == "ends" else rng.randrange(whole.index(b"\n") + 1, len(whole) - 1)
+    job = follow(path, poll_seconds=1e-4)
+    records, thread = collect(job)
+    with path.open("ab", buffering=0) as file:
+        lock.take(file)
+        at = 0
+        while at < end:
+            to = min(end, at + rng.choice([1, 7, 80, 500]))
+            file.write(whole[at:to])
+            at = to
+            if rng.random() < 0.1:
+                time.sleep(rng.uniform(0, 2e-3))
+        wait_for(lambda: job.silent_seconds > 0.01 and job._read_so_far == end)
+        if fate == "cut":
+            file.truncate(rng.randrange(end))
+        elif fate == "removed":
+            path.unlink()
+    if fate == "replaced":
+        FINDER.range_test(lambda lr: 7.0, log=path)
+    thread.join(20)
+    assert not thread.is_alive()
+    lacks_newline = fate == "dies" and whole[end : end + 1] == b"\n"  # its last line is whole all the same
+    expected = losses[: whole[:end].count(b"\n") - 1 + lacks_newline]
+    assert [record.loss for record in records] == expected
+    assert job.result.losses.tolist() == expected
+    assert job.stop_reason == (StopReason.STOPPED if fate == "ends" else StopReason.INTERRUPTED)
 
 
 def test_a_log_of_another_machine_never_counts_as_ended(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lrwidget import LearningRateFinder, RangeTestResult, StepOutput, StopReason
+from lrwidget import LearningRateFinder, LRFinderWidget, RangeTestResult, StepOutput, StopReason
 from lrwidget.log import LogWriter, read_result
 from lrwidget.result import Recording
 
@@ -303,9 +304,12 @@ for first in range(0, num_kills, 5):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*half-written")
 def test_fifty_killed_processes_lose_no_finished_step(tmp_path):
-    """After kill -9 at a random moment each log loads, with every record whose step had finished."""
+    """After kill -9 at a random moment each log loads and is drawn, with every record whose step had finished."""
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), "50"], check=True, timeout=120)
     lengths = []
+    shown = tmp_path / "shown.jsonl"
+    shutil.copy(tmp_path / "0.jsonl", shown)
+    widget = LRFinderWidget.watch(shown)
     for name in range(50):
         num_begun = (tmp_path / f"{name}.begun").stat().st_size
         result = read_result(tmp_path / f"{name}.jsonl")
@@ -316,4 +320,9 @@ def test_fifty_killed_processes_lose_no_finished_step(tmp_path):
         lrs = LearningRateFinder(num_steps=100_000).learning_rates()[: len(result)]
         assert result.lrs.tolist() == lrs.tolist()
         assert result.losses.tolist() == (lrs * 7).tolist()
+        shutil.copy(tmp_path / f"{name}.jsonl", shown)
+        widget.clear()
+        assert widget.run() == result
+        assert widget._body.range_test.curve._line.x[-1:].tolist() == lrs[-1:].tolist()
+    widget.close()
     assert len(set(lengths)) > 10  # they were killed at different steps

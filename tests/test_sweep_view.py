@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,6 +14,7 @@ from lrwidget import LearningRateFinder, RangeTestResult
 from lrwidget.live.sweep_tables import table, varying_names
 from lrwidget.sweep_result import SweepResult, SweepRun
 from lrwidget.sweeps import Sweep
+from lrwidget.ui.sweep_markup import CSS, colour, failures, tables
 from lrwidget.ui.sweep_view import SweepWidget
 from tests import sweep_steps
 
@@ -63,8 +65,37 @@ def test_a_cell_is_the_mean_of_its_runs():
     assert (made.rows, made.columns) == (("SGD", "Adam"), ("0.1", "0.2", "0.3"))
     np.testing.assert_array_equal(made.values, [[2.0, 5.0, NAN], [NAN, NAN, 9.0]])
     assert made.num_missing == ((0, 0, 0), (1, 0, 0))
+    assert made.is_waiting == ((False,) * 3,) * 2
     # From the lowest, 2, to the highest, 9.
     np.testing.assert_allclose(made.shades, [[0.0, 3 / 7, NAN], [NAN, NAN, 1.0]])
+
+
+def test_a_cell_waits_for_each_of_its_runs():
+    """What is still to come is told from what will not."""
+    made = table("Best loss", GRID, [1.0, NAN, 5.0, NAN, 9.0], "optimizer", "decay", waiting={1})
+    assert made.is_waiting == ((True, False, False), (False, False, False))
+    html = tables([made], "optimizer", "decay", [])
+    assert "1.000<sup>…</sup></td>" in html  # one of its two runs has not ended
+    assert '<td class="lrw-faint">–</td>' in html  # Adam with 0.1 has ended without
+    assert html.endswith('<div class="lrw-faint lrw-notes">– none &nbsp; … not yet</div>')
+
+
+def test_the_lowest_loss_is_marked_but_no_rate():
+    """In the table of losses the best cell stands out, unless all are equal."""
+    assert tables([table("Best loss", GRID[:3], [3.0, 1.0, 5.0], "decay", None)], "decay", None, []).count("best") == 1
+    assert tables([table("Best loss", GRID[:3], [2.0] * 3, "decay", None)], "decay", None, []).count("best") == 0
+    rates = table("Suggested LR", GRID[:3], [1e-3, 1e-3, 1e-2], "decay", None, is_rate=True)
+    assert tables([rates], "decay", None, []).count("best") == 0
+
+
+def test_runs_with_the_same_error_are_told_together():
+    """A mistake in many points is one line that opens to their settings and the first traceback."""
+    html = failures(
+        [("seed=0", "ValueError: no", "Trace<back>"), ("seed=1", "ValueError: no", "x"), ("a=2", "gone", "")]
+    )
+    assert "<summary>2 × ValueError: no</summary><ul><li>seed=0</li><li>seed=1</li></ul><pre>Trace&lt;back&gt;" in html
+    assert "<div>a=2: gone</div>" in html
+    assert failures([]) == ""
 
 
 def test_learning_rates_are_averaged_as_decades():
@@ -101,12 +132,43 @@ def test_a_finished_sweep_is_drawn_whole():
         assert inside[0]
     colours = [line.colors[0] for line in widget._lines]
     assert len(set(colours)) == 4
-    assert "4/4 range tests · done" in widget._progress.value
+    assert "4/4 range tests · done · 1 failed" in widget._progress.value
     for run in result.runs[:3]:
-        assert f"{run.best_loss:.4g}</td>" in widget._tables.value
-    assert widget._tables.value.count("…") == 2  # no rate and no loss of the failed one
+        assert f"{run.best_loss:#.4g}</td>" in widget._tables.value
+    assert widget._tables.value.count("–</td>") == 2  # no rate and no loss of the failed one
     assert "curvature=4.0: ValueError: &lt;b&gt;no&lt;/b&gt;" in widget._failures.value
     assert "Trace&lt;back&gt;" in widget._failures.value
+    widget.close()
+
+
+def test_colours_of_many_values_go_from_one_to_the_other():
+    """Eight values have a colour each; more are shades between two, in their order, none of them twice."""
+    assert [colour(i, 8).partition(",")[0] for i in range(8)] == [f"var(--lrw-sweep-{i}" for i in range(8)]
+    curve = RangeTestResult([0.1, 0.2], [2.0, 1.0])
+    widget = SweepWidget(SweepResult(tuple(SweepRun(i, {"seed": i}, curve) for i in range(11))))
+    names = [line.colors[0].partition(",")[0] for line in widget._lines]
+    assert names == [f"var(--lrw-shade-{2 * i}" for i in range(11)]
+    assert all(f"{name[4:]}: color-mix(" in CSS for name in names)
+    widget.close()
+
+
+def test_a_grid_without_a_choice_says_so():
+    """Where only one name varies the box for the columns shows a dash, not nothing; without any, all do."""
+    result = finished_sweep()
+    for runs, indices in ((result.runs, [1, 0, 1]), (result.runs[:1], [0, 0, 0])):
+        widget = SweepWidget(SweepResult(runs))
+        assert [box.index for box in (widget._rows, widget._columns, widget._colours)] == indices
+        assert [box.value for box in (widget._rows, widget._columns)] == ["curvature" if indices[0] else None, None]
+        widget.close()
+
+
+def test_the_losses_have_no_axis_before_there_are_any():
+    """A sweep without a curve shows no made-up losses."""
+    widget = SweepWidget(SweepResult((SweepRun(0, {"seed": 0}, error="ValueError: no"),)))
+    assert not widget._y_axis.visible
+    widget.close()
+    widget = SweepWidget(finished_sweep())
+    assert widget._y_axis.visible
     widget.close()
 
 
@@ -144,6 +206,39 @@ def test_a_sweep_is_seen_while_it_runs(background, one_thread):
     widget.close()
 
 
+def test_every_step_of_a_slow_sweep_is_drawn_at_once(monkeypatch, background, one_thread):
+    """Looking ten times a second at steps that take a second does not use up what may be drawn."""
+    now = 100.0
+    monkeypatch.setattr("lrwidget.ui.sweep_view.monotonic", lambda: now)
+    may_go, has_gone = threading.Semaphore(0), threading.Semaphore(0)
+
+    def make_train_step(seed):
+        def train_step(lr):
+            has_gone.release()  # that the step before is in the log
+            may_go.acquire()
+            return 2.0
+
+        return train_step
+
+    finder = LearningRateFinder(num_steps=100, divergence="never")
+    widget = SweepWidget(Sweep(make_train_step, {"seed": [0]}, finder=finder, executor=one_thread))
+    monkeypatch.setattr(widget._pump, "request", lambda: None)  # the ticks are ours
+    widget.start()
+    try:
+        assert has_gone.acquire(timeout=20)
+        for num_steps in range(1, 100):
+            may_go.release()
+            assert has_gone.acquire(timeout=20)
+            for _ in range(10):
+                now += 0.1
+                widget._tick()
+                assert len(widget._lines[0].x) == num_steps
+    finally:
+        may_go.release(1000)
+    widget._drive.wait(20)
+    widget.close()
+
+
 def test_stop_ends_it(background, one_thread):
     """The Stop button ends the run under way and begins no other."""
     finder = LearningRateFinder(num_steps=100_000, divergence="never")
@@ -151,6 +246,7 @@ def test_stop_ends_it(background, one_thread):
     widget.start()
     wait_for(lambda: len(widget._lines[0].x) > 3)
     widget._stop.click()
+    assert widget._state(ended=False) == "stopping"
     result = widget.wait(timeout=30)
     assert result.runs[0].error == "stopped"
     assert len(result.results[0]) > 3

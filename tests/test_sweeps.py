@@ -12,6 +12,8 @@ import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import product
 from multiprocessing import get_context
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -60,6 +62,10 @@ def test_a_grid_is_every_combination_the_last_name_fastest():
         ({"curvature": []}, ValueError, "need a grid with at least one point"),
         ({"curvature": 1.0}, TypeError, "need a list of values for each name of the grid, got curvature=1.0"),
         ({"curvature": "12"}, TypeError, "got curvature='12'"),
+        (None, TypeError, "need a grid: values by name, or a list of settings, got None"),
+        ("curvature", TypeError, "need a grid: values by name, or a list of settings, got 'curvature'"),
+        ([1.0], TypeError, "need a dict of settings for each point of the grid, got 1.0"),
+        ({1: [1.0]}, TypeError, "need names of make_train_step's parameters in the grid, got 1"),
         ({"lr": [1, 2]}, ValueError, "need other names in the grid than the columns of the tables, got 'lr'"),
         ([{"curvature": 1}, {"curve": 2}], TypeError, "need settings that make_train_step.* takes, got {'curve': 2}"),
     ],
@@ -70,11 +76,32 @@ def test_a_grid_is_checked_before_anything_runs(grid, error, message):
         Sweep(sweep_steps.parabola, grid)
 
 
-@pytest.mark.parametrize("name", ["num_workers", "num_attempts"])
-def test_counts_are_checked(name):
-    """There is at least one worker and one attempt."""
-    with pytest.raises(ValueError, match=f"need {name} >= 1, got {name}=0"):
-        Sweep(sweep_steps.parabola, {"curvature": [1.0]}, **{name: 0})
+class Client:
+    """As Dask's: it has an executor, and is none."""
+
+    def get_executor(self):
+        raise AssertionError("it is for the caller to choose")
+
+    def __repr__(self):
+        return "<Client>"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"num_workers": 0}, ValueError, "need num_workers >= 1, got num_workers=0"),
+        ({"num_attempts": 0}, ValueError, "need num_attempts >= 1, got num_attempts=0"),
+        ({"num_workers": "2"}, TypeError, "need a whole number, got num_workers='2'"),
+        ({"num_workers": 1.5}, TypeError, "need a whole number, got num_workers=1.5"),
+        ({"finder": {"num_steps": 5}}, TypeError, "need a LearningRateFinder, got finder={'num_steps': 5}"),
+        ({"executor": 4}, TypeError, "need a concurrent.futures.Executor, got executor=4"),
+        ({"executor": Client()}, TypeError, r"got executor=<Client>; use its get_executor\(\)"),
+    ],
+)
+def test_the_means_are_checked_before_anything_runs(options, error, message):
+    """Counts, finder and executor that cannot work are refused in words."""
+    with pytest.raises(error, match=message):
+        Sweep(sweep_steps.parabola, {"curvature": [1.0]}, **options)
 
 
 # What comes back
@@ -167,7 +194,7 @@ def test_runs_arrive_as_they_finish_and_curves_before():
     """The quick run comes first; meanwhile the slow one's curve grows, seen from another thread."""
     finder = LearningRateFinder(num_steps=100, divergence="never")
     seen = []
-    with Sweep(sweep_steps.timed, {"seconds": [0.03, 0.0]}, finder=finder, num_workers=2) as job:
+    with Sweep(sweep_steps.timed, {"seconds": [0.012, 0.0]}, finder=finder, num_workers=2) as job:
         first = next(job)
         assert first.index == 1
         slow = threading.Thread(target=lambda: seen.extend(job))
@@ -193,6 +220,22 @@ def test_logs_are_kept_where_asked(tmp_path, one_thread):
     for index, expected in enumerate(result.results):
         (path,) = tmp_path.glob(f"sweep-*/{index:04d}-*.jsonl")
         assert RangeTestResult.load(path) == expected
+
+
+@pytest.mark.parametrize("module", ["none", "of Dask", "another"])
+def test_workers_that_see_no_folder_send_their_results(one_thread, tmp_path, monkeypatch, module):
+    """Without a shared folder and a cluster a finished range test arrives whole, and nothing before it."""
+    if module == "none":
+        monkeypatch.delitem(sys.modules, "distributed", raising=False)
+    elif module == "another":  # a file of the user's with that name
+        monkeypatch.setitem(sys.modules, "distributed", ModuleType("distributed"))
+    else:
+        pytest.importorskip("distributed")
+    job = Sweep(sweep_steps.parabola, {"curvature": [2.0]}, finder=FINDER, executor=one_thread, log_folder=tmp_path)
+    job._folder.address = "/elsewhere/sweep"
+    (run,) = job
+    assert run.result.losses.tolist() == FINDER.range_test(sweep_steps.parabola(2.0)).losses.tolist()
+    assert list(tmp_path.glob("*/*.jsonl")) == []
 
 
 def test_threads_of_a_process_take_turns():
@@ -300,11 +343,12 @@ def test_stop_ends_a_sweep_after_the_steps_under_way():
 
 
 def test_a_step_that_hangs_is_ended_by_force(monkeypatch):
-    """When the grace is over the worker is killed; what it had recorded stays."""
+    """When the grace is over the worker is killed, whatever it ignores; what it had recorded stays."""
     monkeypatch.setattr("lrwidget.sweeps._GRACE_SECONDS", 0.2)
 
     def hangs():
         steps = iter(range(1000))
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
         def train_step(lr):
             time.sleep(1000 if next(steps) == 4 else 0)
@@ -337,6 +381,55 @@ def test_an_error_in_the_loop_that_reads_stops_the_workers():
     with pytest.raises(KeyError, match="mine"):
         read()
     assert [run.error for run in job.result.runs] == ["stopped"] * 2
+
+
+INTERRUPTED = """
+from lrwidget import LearningRateFinder
+from lrwidget.sweeps import sweep
+from tests import sweep_steps
+
+if __name__ == "__main__":
+    finder = LearningRateFinder(num_steps=100_000, divergence="never")
+    try:
+        sweep(sweep_steps.timed, {"seconds": [0.01] * 3}, finder=finder, num_workers=2, log_folder="logs")
+    except KeyboardInterrupt as error:
+        for run in error.partial_result.runs:
+            print(run.error, 0 if run.result is None else len(run.result))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+def test_ctrl_c_ends_a_sweep_and_keeps_what_there_is(tmp_path):
+    """Ctrl-C on a terminal raises KeyboardInterrupt with `partial_result`, quietly, and leaves no process behind."""
+    (tmp_path / "script.py").write_text(INTERRUPTED)
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    script = subprocess.Popen(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_for(lambda: sum(log.read_bytes().count(b"\n") > 5 for log in tmp_path.glob("logs/*/*.jsonl")) == 2)
+    os.killpg(script.pid, signal.SIGINT)  # a terminal sends it to the script and to its workers
+    out, err = script.communicate(timeout=60)
+    assert err == ""
+    assert script.returncode == 0
+    *ended, not_begun = out.splitlines()
+    assert not_begun == "not run: the sweep was stopped before 0"
+    assert [line.split()[0] for line in ended] == ["stopped"] * 2
+    assert all(int(line.split()[1]) >= 5 for line in ended)
+
+    def is_gone():
+        try:
+            os.killpg(script.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    wait_for(is_gone)
 
 
 # Functions of a notebook
@@ -432,3 +525,30 @@ def test_a_stop_reaches_the_workers_of_a_cluster(cluster):
     driver.join(20)
     assert sorted(run.error for run in job.result.runs) == ["stopped"] * 3
     assert sum(run.result is not None and len(run.result) > 3 for run in job.result.runs) == 2
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_without_a_shared_folder_is_seen_and_stopped_too(cluster, tmp_path):
+    """Where the workers do not see the sweep's folder their logs, and a stop, go through the scheduler."""
+    job = Sweep(
+        sweep_steps.timed,
+        {"seconds": [0.0, 0.01, 0.01]},
+        finder=LearningRateFinder(num_steps=2000, divergence="never"),
+        executor=cluster.get_executor(),
+        log_folder=tmp_path,
+    )
+    job._folder.address = f"/elsewhere/{job._folder.path.name}"
+    quick = next(job)
+    driver = threading.Thread(target=lambda: list(job))
+    driver.start()
+    wait_for(lambda: all(run.result is not None and len(run.result) > 3 for run in job.snapshot()))
+    lengths = [len(run.result) for run in job.snapshot()]
+    job.stop()
+    driver.join(20)
+    assert not driver.is_alive()
+    assert [run.error for run in job.result.runs] == [None, "stopped", "stopped"]
+    assert all(before <= len(run.result) < 2000 for before, run in zip(lengths[1:], job.result.runs[1:], strict=True))
+    assert quick.index == 0
+    for run in job.result.runs:
+        (path,) = tmp_path.glob(f"sweep-*/{run.index:04d}-*.jsonl")
+        assert RangeTestResult.load(path) == run.result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,9 @@ class Table:
     shades
         The same shape, in [0, 1]: where each value stands between the lowest and the highest; NaN where there is none.
     num_missing
-        The same shape: how many runs of a cell have no number yet, or have failed.
+        The same shape: how many runs of a cell have no number: not yet, or they have ended without one.
+    is_waiting
+        The same shape: whether runs of a cell are still to end.
     is_rate
         Whether the values are learning rates.
     """
@@ -38,6 +40,7 @@ class Table:
     values: FloatArray
     shades: FloatArray
     num_missing: tuple[tuple[int, ...], ...]
+    is_waiting: tuple[tuple[bool, ...], ...]
     is_rate: bool
 
 
@@ -65,6 +68,7 @@ def table(
     row: str | None,
     column: str | None,
     is_rate: bool = False,
+    waiting: Container[int] = (),
 ) -> Table:
     """Arrange one number of each run over two names of the grid.
 
@@ -78,16 +82,21 @@ def table(
         The names that the rows and the columns stand for.
     is_rate
         Whether the numbers are learning rates: means and shades are those of their logarithms.
+    waiting
+        The indices of the runs that are still to end.
     """
     rows, columns = values_of(runs, row), values_of(runs, column)
     cells: list[list[list[float]]] = [[[] for _ in columns] for _ in rows]
+    is_waiting = [[False for _ in columns] for _ in rows]
     for run, number in zip(runs, numbers, strict=True):
-        cells[rows.index(value_of(run, row))][columns.index(value_of(run, column))].append(number)
+        i, j = rows.index(value_of(run, row)), columns.index(value_of(run, column))
+        cells[i][j].append(number)
+        is_waiting[i][j] |= run.index in waiting
     mean: Callable[[list[float]], float] = _geometric_mean if is_rate else _mean
     values = np.array([[mean(cell) for cell in line] for line in cells])
     missing = tuple(tuple(sum(map(math.isnan, cell)) for cell in line) for line in cells)
     shades = _shades(np.log(values) if is_rate else values)
-    return Table(title, tuple(rows), tuple(columns), values, shades, missing, is_rate)
+    return Table(title, tuple(rows), tuple(columns), values, shades, missing, tuple(map(tuple, is_waiting)), is_rate)
 
 
 def _mean(numbers: list[float]) -> float:

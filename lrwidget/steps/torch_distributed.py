@@ -1,9 +1,10 @@
 """Several processes that train one model together (DDP, FSDP2), kept in step: one loss, one decision, one end.
 
 At three points of each step the ranks tell each other in a few bytes how they stand: before the forward pass (is there
-a batch?), after it (did it fail?) and after the update (which loss?). What a rank does next follows from what all have
-said, so all do the same. A rank that fails anywhere says so as its last word while it leaves; the others hear it at
-their next point, or, if they wait inside a collective of the training for it, once that one's timeout is over.
+a batch, and which rate?), after it (did it fail?) and after the update (which loss?). What a rank does next follows
+from what all have said, so all do the same. A rank that fails anywhere says so as its last word while it leaves; the
+others hear it at their next point, or, if they wait inside a collective of the training for it, once that one's timeout
+is over.
 
 The talk has a process group of its own, so it is never mixed up with the training's collectives.
 """
@@ -133,6 +134,7 @@ class Ranks(Alone):
     def __init__(self) -> None:
         self._rank, self._num_ranks = dist.get_rank(), dist.get_world_size()
         self._num_steps = 0
+        self._lr = 0.0
         self._failed_at = 0.0
         self._is_over = False  # all know that it is: nobody will answer any more
         timeout = _timeout() * _PATIENCE_FACTOR
@@ -151,9 +153,13 @@ class Ranks(Alone):
             except StopIteration:
                 self._tell(_Word.EXHAUSTED)
                 return
-            self._tell(_Word.BATCH)
+            lrs = self._tell(_Word.BATCH, self._lr)
             if self._is_over:
                 return
+            if len(set(lrs)) > 1:
+                self._is_over = True
+                rates = ", ".join(f"rank {rank}: {lr:g}" for rank, lr in enumerate(lrs))
+                raise RankError(f"need one learning rate on all ranks, got {rates}; give all ranks one finder")
             yield batch
 
     def forward(self, compute: Callable[[Any], Tensor]) -> Callable[[Any], Tensor]:
@@ -166,6 +172,7 @@ class Ranks(Alone):
 
     def losses(self, step: Callable[[float], StepReturn]) -> Callable[[float], StepReturn]:
         def together(lr: float) -> StepReturn:
+            self._lr = lr
             output = step(lr)
             if output is SKIPPED:
                 self._tell(_Word.SKIPPED)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -13,11 +11,11 @@ from bqplot import Axis, Figure, LinearScale, Lines, LogScale
 from ipywidgets import HTML, Button, Dropdown, HBox, VBox
 
 from lrwidget.axes import loss_ticks, lr_ticks, short_number, tick_labels
-from lrwidget.live.budget import DrawBudget
-from lrwidget.live.drawing import Range, drawable, evenly, shown_range
+from lrwidget.live.budget import PERIOD_SECONDS, DrawBudget
+from lrwidget.live.drawing import Range, drawable
 from lrwidget.live.run import Run
+from lrwidget.live.sweep_curves import SweepCurve, curve_of, shown_of_all
 from lrwidget.live.sweep_tables import table, value_of, values_of, varying_names
-from lrwidget.result import FloatArray
 from lrwidget.sweep_result import SweepResult, SweepRun
 from lrwidget.sweeps import Sweep
 from lrwidget.ui import sweep_markup as markup
@@ -28,7 +26,6 @@ from lrwidget.ui.style import style_sheet
 from lrwidget.ui.ticks import set_ticks
 
 _FAINT, _GRID = "var(--lrw-faint, #5b6670)", "var(--lrw-grid, #e9edf0)"
-_HEADROOM = 0.5  # share of the fall that is shown above the start
 _NONE = np.array([])
 
 
@@ -52,8 +49,11 @@ class SweepWidget(VBox):
         self._runs = list(sweep.runs) if isinstance(sweep, SweepResult) else sweep.snapshot()
         self._done = {run.index for run in self._runs} if self._sweep is None else set()
         self._drive: Run[Any] | None = None
+        self._is_stopping = False
+        self._next_look = 0.0
+        self._num_steps: list[int] = []
         self._numbers: dict[int, tuple[float, float]] = {}
-        self._curves: dict[int, _Curve] = {}
+        self._curves: dict[int, SweepCurve] = {}
         self._drawn: dict[int, tuple[int, Range]] = {}
         self._shown: tuple[float, float, Range] | None = None
         self._budget = DrawBudget()
@@ -91,6 +91,7 @@ class SweepWidget(VBox):
     def stop(self) -> None:
         """End the range tests under way after their steps and begin no other; returns at once."""
         if self._drive is not None:
+            self._is_stopping = True
             self._drive.stop()
             self._pump.request()
 
@@ -138,15 +139,17 @@ class SweepWidget(VBox):
         self._stop.on_click(lambda _: self.stop())
         self._progress = HTML().add_class("lrw-progress")
         self._legend, self._tables, self._failures = HTML(), HTML(), HTML()
-        self._rows = _choice("Rows", names, names[0] if names else None, self._pump.request)
-        self._columns = _choice("Columns", names, names[1] if len(names) > 1 else None, self._pump.request)
-        self._colours = _choice("Colour by", names, names[0] if names else None, self._pump.request)
+        self._rows = _choice("Rows", "What the rows of the tables stand for", names, 0, self._pump)
+        self._columns = _choice("Columns", "What the columns of the tables stand for", names, 1, self._pump)
+        self._colours = _choice("Colour by", "What the colours of the curves stand for", names, 0, self._pump)
         self._choices = HBox([self._colours, self._rows, self._columns]).add_class("lrw-choices")
         self._x = LogScale(min=1e-7, max=10.0, allow_padding=False)
         self._y = LinearScale(min=0.0, max=1.0, allow_padding=False)
         colours = {"label_color": _FAINT, "grid_color": _GRID, "tick_style": {"fill": _FAINT}}
         self._x_axis = Axis(scale=self._x, label="learning rate", label_offset="30px", **colours)
-        self._y_axis = Axis(scale=self._y, side="left", label="loss, smoothed", label_offset="42px", **colours)
+        self._y_axis = Axis(
+            scale=self._y, side="left", label="loss, smoothed", label_offset="42px", visible=False, **colours
+        )
         scales = {"x": self._x, "y": self._y}
         self._lines = [Lines(x=_NONE, y=_NONE, scales=scales, stroke_width=1.8, opacities=[0.85]) for _ in self._runs]
         self._figure = Figure(
@@ -159,6 +162,9 @@ class SweepWidget(VBox):
             background_style={"fill": "transparent"},
             display_toolbar=False,
         ).add_class("lrw-figure")
+        self._lrs = None if self._sweep is None else (self._sweep.finder.min_lr, self._sweep.finder.max_lr)
+        if self._lrs is not None:
+            self._set_rates(*self._lrs)
         self._figure.layout.height = "320px"
         self._figure.layout.min_width = "0px"
 
@@ -166,42 +172,63 @@ class SweepWidget(VBox):
         """Draw the present. Called by the pump alone, once the widget is made."""
         drive, sweep = self._drive, self._sweep
         ended = drive is None or drive.has_ended()
-        now = monotonic()
-        if sweep is not None and (ended or self._budget.allows(now, len(self._done) / len(self._runs))):
-            self._budget.note(now)
-            self._done = set(sweep.done)  # asked first: a run that ends now is drawn as done the next time
-            self._runs = sweep.snapshot()
+        if sweep is not None:
+            self._look(sweep, ended)
+        started = monotonic()
         with self._lock:
             self._draw(ended)
-        self._budget.note_cost(monotonic() - now)
+        self._budget.note_cost(monotonic() - started)
         return not ended
 
+    def _look(self, sweep: Sweep, ended: bool) -> None:
+        """Take in how far the sweep is, where that is news and may be drawn."""
+        now = monotonic()
+        if now < self._next_look and not ended:
+            return
+        done, runs = set(sweep.done), sweep.snapshot()  # in this order: a run that ends in between counts the next time
+        num_steps = [0 if run.result is None else len(run.result) for run in runs]
+        share = sum(
+            1.0 if run.index in done else n / sweep.finder.num_steps for run, n in zip(runs, num_steps, strict=True)
+        )
+        self._next_look = now + max(0.99 * PERIOD_SECONDS, 10 * (monotonic() - now))  # logs may be far away
+        is_news = (done, num_steps) != (self._done, self._num_steps)
+        if ended or (is_news and self._budget.allows(now, share / len(runs))):
+            self._budget.note(now)
+            self._done, self._runs, self._num_steps = done, runs, num_steps
+
     def _draw(self, ended: bool) -> None:
-        active = [run for run in self._runs if run.index not in self._done and run.result is not None]
-        state = "running" if not ended else "not begun" if self._sweep and not self._drive else "done"
-        if self._drive is not None and ended:
-            state = str(self._drive.stop_reason)
-        words = markup.progress(len(self._done), len(self._runs), 0 if ended else len(active), state)
+        failed = [(run.label, run.error, run.details) for run in self._runs if run.error is not None]
+        words = markup.progress(len(self._done), len(self._runs), len(failed), self._state(ended))
         set_traits(self._progress, value=words)
         set_traits(self._stop, disabled=ended)
         self._draw_curves()
         self._draw_tables()
-        failed = [(run.label, run.error, run.details) for run in self._runs if run.error is not None]
         if self._drive is not None and self._drive.failure is not None:
             failed.append(("the sweep itself", self._drive.failure.message, self._drive.failure.details))
         set_traits(self._failures, value=markup.failures(failed))
+
+    def _state(self, ended: bool) -> str:
+        """What the sweep does, in words."""
+        if self._drive is None:
+            return "not begun" if self._sweep else "done"
+        if ended:
+            return str(self._drive.stop_reason)
+        if self._is_stopping:
+            return "stopping"
+        num_active = sum(run.index not in self._done and run.result is not None for run in self._runs)
+        return f"{num_active} running" if num_active else "starting"
 
     def _draw_curves(self) -> None:
         name = self._colours.value
         values = values_of(self._runs, name)
         set_traits(self._legend, value=markup.legend(name, values))
         for run, line in zip(self._runs, self._lines, strict=True):
-            set_traits(line, colors=[markup.colour(values.index(value_of(run, name)))])
+            set_traits(line, colors=[markup.colour(values.index(value_of(run, name)), len(values))])
         curves = [self._curve(run) for run in self._runs]
         drawn = [curve for curve in curves if len(curve.lrs)]
         if not drawn:
             return
-        shown = _shown_of_all(drawn)
+        shown = shown_of_all(drawn)
         self._draw_axes(drawn, shown)
         for index, (curve, line) in enumerate(zip(curves, self._lines, strict=True)):
             if self._drawn.get(index) != (curve.num_steps, shown):
@@ -209,32 +236,36 @@ class SweepWidget(VBox):
                 with line.hold_sync():
                     line.x, line.y = curve.lrs.copy(), drawable(curve.smoothed, shown, log=False)
 
-    def _draw_axes(self, curves: list[_Curve], shown: Range) -> None:
-        finder = None if self._sweep is None else self._sweep.finder
-        low = min(curve.lrs[0] for curve in curves) if finder is None else finder.min_lr
-        high = max(curve.lrs[-1] for curve in curves) if finder is None else finder.max_lr
-        if self._shown != (low, high, shown) and low < high:
-            self._shown = low, high, shown
-            set_range(self._x, low, high)
+    def _draw_axes(self, curves: list[SweepCurve], shown: Range) -> None:
+        lrs = self._lrs or (min(curve.lrs[0] for curve in curves), max(curve.lrs[-1] for curve in curves))
+        if self._shown != (*lrs, shown) and lrs[0] < lrs[1]:
+            self._shown = *lrs, shown
+            self._set_rates(*lrs)
             set_range(self._y, *shown)
-            rates, losses = lr_ticks(low, high), loss_ticks(*shown)
-            set_ticks(self._x_axis, rates, [short_number(rate) for rate in rates])
+            losses = loss_ticks(*shown)
             set_ticks(self._y_axis, losses, tick_labels(losses))
+            set_traits(self._y_axis, visible=True)
 
-    def _curve(self, run: SweepRun) -> _Curve:
+    def _set_rates(self, low: float, high: float) -> None:
+        set_range(self._x, low, high)
+        rates = lr_ticks(low, high)
+        set_ticks(self._x_axis, rates, [short_number(rate) for rate in rates])
+
+    def _curve(self, run: SweepRun) -> SweepCurve:
         """The curve of a run, made anew where it has grown."""
         num_steps = 0 if run.result is None else len(run.result)
         made = self._curves.get(run.index)
         if made is None or made.num_steps != num_steps:
-            made = self._curves[run.index] = _curve(run, num_steps)
+            made = self._curves[run.index] = curve_of(run, num_steps)
         return made
 
     def _draw_tables(self) -> None:
         row, column = self._rows.value, self._columns.value
         numbers = [self._numbers_of(run) for run in self._runs]
+        waiting = {run.index for run in self._runs} - self._done
         made = [
-            table("Suggested LR", self._runs, [lr for lr, _ in numbers], row, column, is_rate=True),
-            table("Best loss", self._runs, [loss for _, loss in numbers], row, column),
+            table("Suggested LR", self._runs, [lr for lr, _ in numbers], row, column, True, waiting),
+            table("Best loss", self._runs, [loss for _, loss in numbers], row, column, False, waiting),
         ]
         averaged = [name for name in self._names if name not in (row, column)]
         set_traits(self._tables, value=markup.tables(made, row, column, averaged))
@@ -249,38 +280,10 @@ class SweepWidget(VBox):
         return self._numbers[run.index]
 
 
-@dataclass(frozen=True)
-class _Curve:
-    """A smoothed curve up to its last finite value, few enough points to draw, and the losses worth showing of it."""
-
-    num_steps: int
-    lrs: FloatArray
-    smoothed: FloatArray
-    shown: Range
-
-
-def _curve(run: SweepRun, num_steps: int) -> _Curve:
-    if run.result is None:
-        return _Curve(num_steps, _NONE, _NONE, (0.0, 1.0))
-    smoothed = run.result.smoothed()
-    finite = np.flatnonzero(np.isfinite(smoothed))
-    end = int(finite[-1]) + 1 if len(finite) else 0
-    return _Curve(
-        num_steps, *evenly(run.result.lrs[:end], smoothed[:end]), shown_range(run.result.losses, smoothed, log=False)
-    )
-
-
-def _shown_of_all(curves: list[_Curve]) -> Range:
-    """The losses worth showing: where all the curves begin and fall to; one that explodes may leave the picture."""
-    low = min(float(np.nanmin(curve.smoothed)) for curve in curves)
-    high = max(curve.shown[1] for curve in curves)
-    start = max(float(curve.smoothed[np.isfinite(curve.smoothed)][0]) for curve in curves)
-    top = min(high, start + _HEADROOM * (start - low))
-    margin = 0.05 * (top - low) or 0.05 * abs(top) or 0.5
-    return low - margin, top + margin
-
-
-def _choice(name: str, names: list[str], value: str | None, changed: Callable[[], None]) -> Dropdown:
-    made = Dropdown(description=name, options=[("–", None), *((n, n) for n in names)], value=value)
-    made.observe(lambda _: changed(), "value")
+def _choice(label: str, tooltip: str, names: list[str], index: int, pump: Pump) -> Dropdown:
+    """A box with the names of the grid, one of them chosen where there are as many."""
+    options = [("–", None), *((name, name) for name in names)]
+    # By its index: the value None would leave the box empty.
+    made = Dropdown(description=label, tooltip=tooltip, options=options, index=index + 1 if index < len(names) else 0)
+    made.observe(lambda _: pump.request(), "value")
     return made

@@ -29,6 +29,7 @@ BENCHMARKS = {
     "log_cost": "what the log and the progress bar add to a step",
     "rank_talk": "what keeping two ranks in step adds to a step",
     "sweep_speed": "a sweep on two processes",
+    "watch_delay": "from a step's flush in another process to the screen",
 }
 _WITH_FULL = {"engine", "engine_state"}
 

@@ -1,4 +1,4 @@
-"""What the log, the progress bar and the talk between ranks cost at each step."""
+"""What the log and the progress bar cost at each step."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from lrwidget import LearningRateFinder
+from tests.benchmarks.measuring import table
 
 NUM_STEPS = 2000
 NUM_ROUNDS = 15
@@ -47,10 +48,12 @@ def main() -> None:
             times["progress"].append(seconds_per_step(progress=True))
             times["line and flush"].append(line_and_flush(path))
     bare, *_, line = (statistics.median(values) for values in times.values())
-    print(f"added to each step (median of {NUM_ROUNDS} rounds of {NUM_STEPS} steps, {os.cpu_count()} processors):")
+    print(f"Added to each step (median of {NUM_ROUNDS} rounds of {NUM_STEPS} steps, {os.cpu_count()} processors):\n")
+    rows = []
     for name in ("log", "progress"):
         added = statistics.median(times[name]) - bare
-        print(f"  {name:9} {added / line:5.2f} x a bare line written and flushed, {added / 1e-3:6.2%} of a 1 ms step")
+        rows.append([name, f"{added / line:.2f}", f"{added / 1e-3:.1%}"])
+    print(table(["", "of a bare line written and flushed", "of a step of 1 ms"], rows))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from lrwidget.sweep_grid import points_of
 from lrwidget.sweeps import sweep
 from lrwidget.workers import num_processors
 from tests import sweep_steps
+from tests.benchmarks.measuring import table
 
 NUM_WORKERS = 2
 NUM_ROUNDS = 2
@@ -56,11 +57,13 @@ def main() -> None:
                 ends.append(way())
                 seconds[name].append(time.perf_counter() - started)
     best = {name: min(times) for name, times in seconds.items()}
-    print(f"sweep of {len(points_of(GRID))} range tests of {FINDER.num_steps} steps on {num_processors()} processors "
-          f"(load when it began: {load:.1f}):")  # fmt: skip
-    for name, time_taken in best.items():
-        print(f"  {name:32} {best['one by one'] / time_taken:5.2f} times as fast")
-    print(f"  last losses equal bit for bit everywhere: {all(end == ends[0] for end in ends)}")
+    print(
+        f"A sweep of {len(points_of(GRID))} range tests of {FINDER.num_steps} steps on {num_processors()} processors "
+        f"(load when it began: {load:.1f}; best of {NUM_ROUNDS} rounds):\n"
+    )
+    rows = [[name, f"{taken:.1f} s", f"{best['one by one'] / taken:.2f}"] for name, taken in best.items()]
+    print(table(["", "time", "times as fast"], rows))
+    print(f"\nLast losses equal bit for bit everywhere: {all(end == ends[0] for end in ends)}")
 
 
 if __name__ == "__main__":

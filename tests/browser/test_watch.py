@@ -1,47 +1,10 @@
 """Runs and sweeps of other processes, seen in JupyterLab."""
 
-import dataclasses
 import statistics
-import threading
-import time
-from pathlib import Path
 
-from lrwidget import LearningRateFinder
-from lrwidget.log import LogWriter
-from lrwidget.result import Recording
 from tests.browser.pages import LabPage
+from tests.browser.watching import Writer, delays, note_drawings
 from tests.browser.widget import Widget
-
-FINDER = LearningRateFinder(num_steps=40, divergence="never")
-
-# Notes, for each number of points that the smoothed curve has had on the screen, when that was (seconds since 1970).
-_NOTE_DRAWINGS = """root => {
-    const seen = window.drawings = {}
-    const look = () => {
-        const line = root.querySelector('.lrw-figure path.line[style*="--lrw-curve"]')
-        const num_points = (line?.getAttribute('d')?.match(/[ML]/g) ?? []).length
-        seen[num_points] ??= Date.now() / 1000
-    }
-    new MutationObserver(look).observe(root, {subtree: true, attributes: true, childList: true})
-}"""
-
-
-class Writer(threading.Thread):
-    """A run of this process, a step every 120 ms: the kernel of the notebook is another one."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.path = path
-        self.flushed: list[float] = []
-
-    def run(self) -> None:
-        recording = Recording(settings=dataclasses.asdict(FINDER))
-        with LogWriter(self.path, recording) as log:
-            for step, lr in enumerate(FINDER.learning_rates().tolist()):
-                time.sleep(0.12)
-                log.write(recording.append(step, lr, 2.0 - step / 40))
-                self.flushed.append(time.time())
-            time.sleep(2.5)
 
 
 def test_another_process_is_watched_live(lab: LabPage) -> None:
@@ -52,18 +15,14 @@ def test_another_process_is_watched_live(lab: LabPage) -> None:
     lab.run_all()
     widget = Widget(lab)
     widget.root.get_by_text("run.jsonl: waiting for a run to begin").wait_for()
-    widget.root.evaluate(_NOTE_DRAWINGS)
-    writer = Writer(path)
+    note_drawings(widget)
+    writer = Writer(path, num_steps=40, step_seconds=0.12, silent_seconds=2.5)
     writer.start()
     widget.root.get_by_text("run.jsonl: being written").wait_for()
     assert lab.evaluate("widget.num_steps") == 40  # the writer's
     widget.wait_for_points(40)
-    drawn = lab.page.evaluate("() => window.drawings")
-    delays = [
-        min(drawn_at for count, drawn_at in drawn.items() if int(count) > step) - flushed_at
-        for step, flushed_at in enumerate(writer.flushed)
-    ]
-    assert statistics.median(delays) < 0.3  # the median: a busy machine may hold one of the four processes up
+    # The median: a busy machine may hold one of the four processes up.
+    assert statistics.median(delays(widget, writer)) < 0.3
     widget.root.get_by_text("run.jsonl: nothing written for").wait_for()
     writer.join()
     widget.root.get_by_text("run.jsonl: the run has ended: stopped").wait_for()
@@ -102,4 +61,9 @@ def test_a_sweep_of_functions_from_a_cell_is_seen_live(lab: LabPage) -> None:
     view.get_by_text("4/4 range tests · completed").wait_for(timeout=60_000)
     assert lines.count() == 4
     assert lab.evaluate("[len(result) for result in view.result.results]") == [60] * 4
-    assert view.locator("table").nth(1).locator("td").all_text_contents()[-4:] == ["1.5", "1.501", "1", "1.001"]
+    assert view.locator("table").nth(1).locator("td").all_text_contents()[-4:] == ["1.500", "1.501", "1.000", "1.001"]
+    widget = Widget(lab)
+    assert widget.controls_without("name") == []
+    lab.page.set_viewport_size({"width": 480, "height": 1000})
+    lab.page.wait_for_timeout(500)  # bqplot answers late
+    assert widget.cut_texts() == []
