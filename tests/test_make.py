@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from itertools import chain
 from pathlib import Path
@@ -71,6 +72,29 @@ def test_constraints_fit_the_project() -> None:
     assert [str(r) for r in requirements if not r.specifier.contains(Version(PINS[r.name.lower()]))] == []
 
 
+def test_the_lowest_versions_are_those_that_the_project_allows() -> None:
+    """`make test-lowest` gets each dependency at its lower bound, and everything else as the other tests have it."""
+    command = [sys.executable, ".ci/lowest.py"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    lowest = dict(line.split("==") for line in printed.split())
+    needed = [Requirement(r) for r in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]]
+    for requirement in needed:
+        assert f">={lowest[requirement.name]}" in str(requirement.specifier).split(",")
+    names = {requirement.name for requirement in needed}
+    assert {"numpy", "pandas", "ipywidgets", "bqplot"} <= names
+    assert {name: pin for name, pin in lowest.items() if name not in names} == {
+        name: pin for name, pin in PINS.items() if name not in names
+    }
+
+
+def test_what_the_lowest_versions_leave_out_exists() -> None:
+    """Every path that `make test-lowest` ignores is there: none was renamed, and so brought back or lost unseen."""
+    plan = subprocess.run(["make", "--dry-run", "test-lowest"], cwd=ROOT, capture_output=True, text=True, check=True)
+    ignored = re.findall(r"--ignore=(\S+)", plan.stdout)
+    assert ignored
+    assert [path for path in ignored if not (ROOT / path).exists()] == []
+
+
 def test_binder_installs_what_was_tested() -> None:
     """Binder gets the tested Python and PyTorch (the CPU build), and nothing that repo2docker would not read."""
     assert {path.name for path in (ROOT / "binder").iterdir()} == {"requirements.txt", "runtime.txt"}
@@ -80,7 +104,9 @@ def test_binder_installs_what_was_tested() -> None:
     assert (ROOT / "binder" / next(line[3:] for line in lines if line.startswith("-c "))).resolve().is_file()
 
 
-@pytest.mark.parametrize("target", ["lab", "test", "check", "bench", "regret", "pictures", "dist", "lock", "clean"])
+@pytest.mark.parametrize(
+    "target", ["lab", "test", "test-lowest", "check", "bench", "regret", "pictures", "dist", "lock", "clean"]
+)
 def test_every_target_is_explained_and_exists(target: str) -> None:
     """`make` alone lists the targets, and make knows how to make each of them."""
     listing = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
