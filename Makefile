@@ -77,18 +77,21 @@ $(PY):
 
 # The stamps say what has been installed for which pyproject.toml. All that the tests need includes all that lab needs.
 $(VENV)/.lab: pyproject.toml .ci/constraints.txt | $(PY)
+	@echo "installing into $(VENV): some minutes the first time"
 	$(INSTALL) -e '.[notebooks]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml .ci/constraints.txt | $(PY)
+	@echo "installing into $(VENV), the peers too: some minutes the first time"
 	$(INSTALL) -e '.[dev]'
 	@touch $(VENV)/.lab $@
 
 $(LOWEST)/.installed: pyproject.toml .ci/constraints.txt .ci/lowest.py
+	@echo "installing into $(LOWEST): some minutes the first time"
 	$(LOWEST_PYTHON) -m venv --clear $(LOWEST)
 	$(LOWEST)/bin/python .ci/lowest.py > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(LOWEST)/constraints.txt $(PIP_ARGS) \
-		-e '.[torch,plot,progress]' ipykernel nbclient pytest pytest-timeout hypothesis psutil
+		-e '.[torch,plot,progress]' ipykernel nbclient pytest pytest-timeout hypothesis psutil schedulefree
 	$(LOWEST)/bin/python -m pip check
 	@touch $@
 

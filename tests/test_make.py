@@ -104,6 +104,31 @@ def test_binder_installs_what_was_tested() -> None:
     assert (ROOT / "binder" / next(line[3:] for line in lines if line.startswith("-c "))).resolve().is_file()
 
 
+def test_binder_needs_nothing_beside_what_was_tested(tmp_path: Path) -> None:
+    """pip, given Binder's file in the tests' environment, would install this package and nothing else: every version
+    that Binder will have is here, and they agree."""
+    report = tmp_path / "report.json"
+    lines = (ROOT / "binder/requirements.txt").read_text().splitlines()
+    # Which build of PyTorch is here does not matter, nor where Binder gets it.
+    asked = [line.replace("+cpu", "") for line in lines if not line.startswith(("#", "--extra-index-url"))]
+    arguments = [word.replace("../", "") for line in asked for word in line.removeprefix("-e ").split()]
+    options = ["--dry-run", "--no-index", "--no-build-isolation", "--quiet", f"--report={report}"]
+    command = [sys.executable, "-m", "pip", "install", *options, *arguments]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    installed = [entry["metadata"]["name"] for entry in json.loads(report.read_text())["install"]]
+    assert installed == ["lrwidget"]
+
+
+def test_the_widgets_extensions_are_enabled() -> None:
+    """JupyterLab finds the extensions that draw the widgets, prebuilt, as Binder's will: enabled and fit for it."""
+    command = [sys.executable, "-m", "jupyter", "labextension", "list"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    listing = re.sub(r"\x1b\[\d+m", "", run.stdout + run.stderr)
+    for name in ("@jupyter-widgets/jupyterlab-manager", "bqplot"):
+        assert re.search(rf"^ *{name} v\S+ +enabled +OK", listing, re.MULTILINE), listing
+
+
 @pytest.mark.parametrize(
     "target", ["lab", "test", "test-lowest", "check", "bench", "regret", "pictures", "dist", "lock", "clean"]
 )
