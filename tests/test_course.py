@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import re
 import symtable
 from pathlib import Path
@@ -185,3 +186,10 @@ def test_exercises_have_a_check_and_a_folded_solution(path: Path) -> None:
             assert "solution" in tags(solution)
             assert solution.source.startswith("<details>")
             assert solution.source.endswith("</details>")
+
+
+@pytest.mark.parametrize(("path", "following"), list(itertools.pairwise(NOTEBOOKS)), ids=lambda path: path.stem)
+def test_each_notebook_leads_to_the_next(path: Path, following: Path) -> None:
+    """The last line of a notebook is a link to the one after it, by its title."""
+    notebook, title = nbformat.read(path, as_version=4), nbformat.read(following, as_version=4).cells[0].source
+    assert notebook.cells[-1].source.splitlines()[-1] == f"Next: [{title.splitlines()[0][2:]}]({following.name})"

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from itertools import chain
 from pathlib import Path
@@ -71,6 +72,29 @@ def test_constraints_fit_the_project() -> None:
     assert [str(r) for r in requirements if not r.specifier.contains(Version(PINS[r.name.lower()]))] == []
 
 
+def test_the_lowest_versions_are_those_that_the_project_allows() -> None:
+    """`make test-lowest` gets each dependency at its lower bound, and everything else as the other tests have it."""
+    command = [sys.executable, ".ci/lowest.py"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    lowest = dict(line.split("==") for line in printed.split())
+    needed = [Requirement(r) for r in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]]
+    for requirement in needed:
+        assert f">={lowest[requirement.name]}" in str(requirement.specifier).split(",")
+    names = {requirement.name for requirement in needed}
+    assert {"numpy", "pandas", "ipywidgets", "bqplot"} <= names
+    assert {name: pin for name, pin in lowest.items() if name not in names} == {
+        name: pin for name, pin in PINS.items() if name not in names
+    }
+
+
+def test_what_the_lowest_versions_leave_out_exists() -> None:
+    """Every path that `make test-lowest` ignores is there: none was renamed, and so brought back or lost unseen."""
+    plan = subprocess.run(["make", "--dry-run", "test-lowest"], cwd=ROOT, capture_output=True, text=True, check=True)
+    ignored = re.findall(r"--ignore=(\S+)", plan.stdout)
+    assert ignored
+    assert [path for path in ignored if not (ROOT / path).exists()] == []
+
+
 def test_binder_installs_what_was_tested() -> None:
     """Binder gets the tested Python and PyTorch (the CPU build), and nothing that repo2docker would not read."""
     assert {path.name for path in (ROOT / "binder").iterdir()} == {"requirements.txt", "runtime.txt"}
@@ -80,7 +104,34 @@ def test_binder_installs_what_was_tested() -> None:
     assert (ROOT / "binder" / next(line[3:] for line in lines if line.startswith("-c "))).resolve().is_file()
 
 
-@pytest.mark.parametrize("target", ["lab", "test", "check", "bench", "regret", "pictures", "dist", "lock", "clean"])
+def test_binder_needs_nothing_beside_what_was_tested(tmp_path: Path) -> None:
+    """pip, given Binder's file in the tests' environment, would install this package and nothing else: every version
+    that Binder will have is here, and they agree."""
+    report = tmp_path / "report.json"
+    lines = (ROOT / "binder/requirements.txt").read_text().splitlines()
+    # Which build of PyTorch is here does not matter, nor where Binder gets it.
+    asked = [line.replace("+cpu", "") for line in lines if not line.startswith(("#", "--extra-index-url"))]
+    arguments = [word.replace("../", "") for line in asked for word in line.removeprefix("-e ").split()]
+    options = ["--dry-run", "--no-index", "--no-build-isolation", "--quiet", f"--report={report}"]
+    command = [sys.executable, "-m", "pip", "install", *options, *arguments]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    installed = [entry["metadata"]["name"] for entry in json.loads(report.read_text())["install"]]
+    assert installed == ["lrwidget"]
+
+
+def test_the_widgets_extensions_are_enabled() -> None:
+    """JupyterLab finds the extensions that draw the widgets, prebuilt, as Binder's will: enabled and fit for it."""
+    command = [sys.executable, "-m", "jupyter", "labextension", "list"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    listing = re.sub(r"\x1b\[\d+m", "", run.stdout + run.stderr)
+    for name in ("@jupyter-widgets/jupyterlab-manager", "bqplot"):
+        assert re.search(rf"^ *{name} v\S+ +enabled +OK", listing, re.MULTILINE), listing
+
+
+@pytest.mark.parametrize(
+    "target", ["lab", "test", "test-lowest", "check", "bench", "regret", "pictures", "dist", "lock", "clean"]
+)
 def test_every_target_is_explained_and_exists(target: str) -> None:
     """`make` alone lists the targets, and make knows how to make each of them."""
     listing = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -1,6 +1,10 @@
 """Every notebook, run from top to bottom without a screen, as nbconvert and papermill do."""
 
+import asyncio
+import os
 import re
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import nbclient
@@ -15,22 +19,36 @@ def read(path: Path) -> nbformat.NotebookNode:
     return nbformat.read(path, as_version=4)
 
 
-@pytest.fixture
-def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kernels that know nothing of the user's IPython and Jupyter settings."""
-    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name.lower()))
-
-
-@pytest.mark.usefixtures("no_settings")
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path: Path) -> None:
-    """Every cell runs without an error and without a warning, and a widget that ran has drawn its curve."""
+def executed(path: Path, scratch: Path) -> nbformat.NotebookNode:
+    """The notebook after its cells have been run, in a kernel that knows nothing of the user's settings."""
     notebook = read(path)
     client = nbclient.NotebookClient(
         notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": FOLDER}}
     )
-    client.execute()
+    settings = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")
+    environment = {**os.environ, **{name: str(scratch / path.stem / name.lower()) for name in settings}}
+    asyncio.run(client.async_execute(env=environment))
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def runs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[Path, Future[nbformat.NotebookNode]]]:
+    """The runs of the notebooks that are asked for, two at a time: on two cores that takes half the time."""
+    items = [item for item in request.session.items if getattr(item, "originalname", "") == "test_notebook_runs"]
+    scratch = tmp_path_factory.mktemp("settings")
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        yield {
+            item.callspec.params["path"]: pool.submit(executed, item.callspec.params["path"], scratch) for item in items
+        }
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_runs(path: Path, runs: dict[Path, Future[nbformat.NotebookNode]]) -> None:
+    """Every cell runs without an error and without a warning, and a widget that ran has drawn its curve."""
+    notebook = runs[path].result()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert [output.text for output in outputs if output.get("name") == "stderr"] == []
     states = [state["state"] for state in widget_states(notebook)]

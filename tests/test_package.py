@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -9,6 +11,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -48,35 +51,65 @@ def test_the_wheel_holds_the_package_and_nothing_else(dist):
 
 
 def test_the_sdist_holds_what_the_tests_need(dist):
-    """Who builds from source can test too."""
+    """Who builds from source can test too: all that is in the repository, but for what says what git ignores."""
     (sdist,) = dist.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
-        names = {name.split("/", 1)[-1] for name in archive.getnames()}
+        names = {member.name.split("/", 1)[-1] for member in archive.getmembers() if member.isfile()}
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    assert set(tracked) - {".gitignore"} <= names
     assert {
         "pyproject.toml",
+        "Makefile",
         "README.md",
-        "CHANGELOG.md",
-        "LICENSE",
+        "CONTRIBUTING.md",
         "lrwidget/finder.py",
         "tests/test_finder.py",
     } <= names
 
 
-def test_the_installed_wheel_works_without_the_repository(dist, tmp_path):
-    """Installed into an environment of its own, beside the same dependencies, it runs a range test."""
+@pytest.fixture(scope="module")
+def installed(dist, tmp_path_factory):
+    """The Python of an environment of its own, in which the wheel is installed beside the same dependencies."""
     (wheel,) = dist.glob("*.whl")
-    environment = tmp_path / "env"
-    run = {"check": True, "capture_output": True, "text": True, "cwd": tmp_path}
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], **run)
-    python = environment / "bin" / "python"
+    folder = tmp_path_factory.mktemp("installed")
+    run = {"check": True, "capture_output": True, "text": True, "cwd": folder}
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "env"], **run)
+    python = folder / "env" / "bin" / "python"
     asked = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     site = Path(subprocess.run(asked, **run).stdout.strip())
     install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site), str(wheel)]
     subprocess.run([sys.executable, *install], **run)
     # The dependencies come from here, behind the environment's own packages.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    version = subprocess.run([str(python), "-W", "error::DeprecationWarning:lrwidget", "-c", USE], **run).stdout.strip()
-    assert f"-{version}-" in wheel.name
+    return python
+
+
+def use(python, code, folder):
+    """Run code without the repository, and return what it prints."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [str(python), "-W", "error::DeprecationWarning:lrwidget", "-c", code]
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_the_installed_wheel_works_without_the_repository(dist, installed, tmp_path):
+    """Installed elsewhere, it runs a range test, and says the version that the wheel has."""
+    (wheel,) = dist.glob("*.whl")
+    assert f"-{use(installed, USE, tmp_path).strip()}-" in wheel.name
+
+
+def test_the_installed_wheel_runs_the_quickstart(installed, tmp_path):
+    """The quickstart's cells, as a script, find a rate and train with it, in a fraction of the 2 GB of a Binder."""
+    (path,) = (ROOT / "notebooks").glob("*quickstart.ipynb")
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    before = "import lrwidget, resource\nassert 'site-packages' in lrwidget.__file__"
+    after = "print('kB:', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    printed = use(installed, "\n".join([before, *cells, after]), tmp_path)
+    accuracies = [float(share) for share in re.findall(r"([\d.]+)% of the unseen digits", printed)]
+    assert len(accuracies) == 5
+    assert accuracies[-1] > 90
+    assert int(printed.rpartition("kB: ")[2]) < 1_000_000
 
 
 def test_the_installed_requirements_agree():

@@ -6,9 +6,14 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.regret.scoring import load_tasks, score
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,12 +44,63 @@ def commands() -> list[list[str]]:
     return [words for line in lines if (words := shlex.split(line.removeprefix("$ "), comments=True))]
 
 
+# In front of the script: no import system finds a module that its reader has not installed.
+NOT_INSTALLED = """
+import sys
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] in {names!r} else self.finder.find_spec(name, path, target)
+sys.meta_path[:] = map(Without, sys.meta_path)
+"""
+
+
+def installed_by(requirement: Requirement, found: set[str]) -> None:
+    """Add the names of all distributions that pip installs for a requirement, its extras' too."""
+    name = canonicalize_name(requirement.name)
+    found.add(name)
+    for text in requires(name) or ():
+        needed = Requirement(text)
+        extras = requirement.extras or {""}
+        wanted = needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras)
+        if wanted and (needed.extras or canonicalize_name(needed.name) not in found):
+            installed_by(needed, found)
+
+
+def what_the_reader_lacks() -> set[str]:
+    """Of the modules that this package or the README imports, those that the README's own `pip install` does not bring.
+
+    Others are left alone: PyTorch does not expect that an installed distribution cannot be imported.
+    """
+    first = next(command[2] for command in INLINE if command[:2] == ["pip", "install"])
+    assert first.startswith("lrwidget[")
+    found: set[str] = set()
+    installed_by(Requirement(first), found)
+    sources = [TEXT, *(path.read_text(encoding="utf-8") for path in (ROOT / "lrwidget").rglob("*.py"))]
+    imported = set(re.findall(r"^ *(?:import|from) (\w+)", "\n".join(sources), re.M))
+    homes = packages_distributions()
+    return {name for name in imported if name in homes and not found & set(map(canonicalize_name, homes[name]))}
+
+
+def test_every_block_is_run_or_checked() -> None:
+    """There is no block in a language that these tests do not look at, and none without a language."""
+    fences = re.findall(r"^```(.*)$", TEXT, re.M)
+    assert set(fences[1::2]) == {""}
+    assert set(fences[::2]) == {"python", "bash"}
+
+
 def test_python_blocks_run(tmp_path: Path) -> None:
-    """The blocks, pasted one after the other below a model and data, run without error or warning."""
+    """The blocks, pasted one after the other below a model and data, run without error or warning, and with nothing
+    installed but what the README says."""
     parts = [f"# --- block {number} ---\n{code}" for number, code in enumerate(blocks("python"), 1)]
     assert parts
+    lacking = what_the_reader_lacks()
+    assert {"keras", "matplotlib"} <= lacking
     script = tmp_path / "readme.py"
-    script.write_text("\n".join([PRELUDE, *parts]), encoding="utf-8")
+    script.write_text("\n".join([NOT_INSTALLED.format(names=lacking), PRELUDE, *parts]), encoding="utf-8")
     warnings = ["-W", "error", "-W", "ignore::DeprecationWarning:bqscales.traits"]
     run = subprocess.run(
         [sys.executable, *warnings, script], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
@@ -52,7 +108,15 @@ def test_python_blocks_run(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
 
 
-@pytest.mark.parametrize("command", commands(), ids=" ".join)
+# Commands in running text.
+INLINE = [
+    shlex.split(code)
+    for code in re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", TEXT, flags=re.M | re.S))
+    if code.split()[0] in ("make", "pip", "python")
+]
+
+
+@pytest.mark.parametrize("command", [*commands(), *INLINE], ids=" ".join)
 def test_command_is_real(command: list[str]) -> None:
     """Each command names a target, an extra, a program or a module that exists; one of an unknown kind fails."""
     match command:
@@ -60,7 +124,7 @@ def test_command_is_real(command: list[str]) -> None:
             plan = subprocess.run(["make", "-n", *targets], cwd=ROOT, capture_output=True, text=True, check=False)
             assert plan.returncode == 0, plan.stderr
         case ["pip", "install", *packages]:
-            for extras in re.findall(r"lrwidget\[(.*?)\]", " ".join(packages)):
+            for extras in re.findall(r"(?:lrwidget|\.)\[(.*?)\]", " ".join(packages)):
                 assert set(extras.split(",")) <= set(PROJECT["optional-dependencies"])
         case ["git", "clone", address]:
             assert address.removesuffix(".git") == PROJECT["urls"]["Homepage"]
@@ -94,3 +158,42 @@ def test_binder_opens_a_notebook_that_exists() -> None:
     """The badge's link leads to a notebook of this repository in JupyterLab."""
     [path] = set(re.findall(r"mybinder\.org/v2/gh/[^?\s]+\?urlpath=lab/tree/([^)\s]+)", TEXT))
     assert (ROOT / path).is_file()
+
+
+def rows(title: str) -> list[list[str]]:
+    """The rows of the table whose first column has this title, as texts."""
+    [table] = re.findall(rf"^\| {re.escape(title)} \|.*\n\|[- |]+\n((?:\|.*\n)+)", TEXT, re.M)
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+
+
+def test_the_table_of_traces_is_the_measured_one() -> None:
+    """Every row of what the finders leave behind stands, word for word, in the benchmark's result."""
+    measured = (ROOT / "tests/benchmarks/results/engine_traces.md").read_text(encoding="utf-8")
+    shown = rows("")
+    assert len(shown) >= 8
+    assert [row for row in shown if f"| {' | '.join(row)} |" not in measured] == []
+
+
+# The name of a rule in the README: that in RULES.
+RULES_SHOWN = {
+    "lrwidget": "default",
+    "the minimum's rate / 10": "minimum_tenth",
+    "the explosion's rate / 10": "explosion_tenth",
+    "fastai, minimum": "fastai_minimum",
+    "fastai, valley (its default)": "fastai_valley",
+    "torch-lr-finder": "torch_lr_finder",
+    "ignite": "ignite",
+    "Lightning, before 2.5.3": "lightning_before_2_5_3",
+    "Lightning, since": "lightning",
+}
+
+
+def test_the_table_of_regrets_is_what_make_regret_prints() -> None:
+    """The regrets are those of the rules as they are today, on the recorded trainings."""
+    tasks = load_tasks()
+    expected = []
+    for shown, rule in RULES_SHOWN.items():
+        result = score(rule, tasks, "single")
+        low, high = result.interval()
+        expected.append([shown, f"{result.mean:.3f}", f"{low:.3f} – {high:.3f}", f"{result.share_above(0.5):.0%}"])
+    assert rows("rule") == expected

@@ -94,7 +94,7 @@ class _Lane:
         figure = bq.Figure(
             marks=[self._raw, self._line],
             axes=[self.x_axis, self.y_axis],
-            fig_margin={"top": 10, "bottom": 40, "left": 44, "right": 10},
+            fig_margin={"top": 10, "bottom": 40, "left": 44, "right": 18},
             padding_x=0.0,
             padding_y=0.0,
             background_style={"fill": "transparent"},
