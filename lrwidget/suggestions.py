@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrwidget.analysis import Curve, analyse
-from lrwidget.diagnosis import SIGNIFICANT_FALL, diagnose, diagnose_curve, lr_text
+from lrwidget.diagnosis import SIGNIFICANT_FALL, diagnose, diagnose_curve, has_evidence, lr_text
 from lrwidget.peer_rules import PEER_RULES
 from lrwidget.smoothing import Floats, checked_curve
 
@@ -21,7 +21,7 @@ Rule: TypeAlias = Callable[[Floats, Floats], "Suggestion"]
 LAG_STEPS = 5
 MAX_LAG_DECADES = 0.5
 # The best constant rate lies at the end of the fall, and this far, in decades, below the explosion.
-BELOW_EXPLOSION = 0.9
+BELOW_EXPLOSION = 0.8
 # A clear fall is better evidence than the explosion: the latter moves the suggestion half of the way to its own, and
 # by no more than this many decades. Where the fall does not stand out from the noise, the explosion is all there is.
 MAX_PULL_DECADES = 0.4
@@ -112,19 +112,18 @@ def suggest(lrs: ArrayLike, losses: ArrayLike, rule: str = "default", schedule: 
 def _default(lrs: Floats, losses: Floats) -> Suggestion:
     curve = analyse(lrs, losses)
     diagnosis = diagnose_curve(curve) if curve else diagnose(lrs, losses)
-    if curve is None or diagnosis.kind not in ("ok", "range_too_small"):
+    if curve is None or not has_evidence(curve, diagnosis):
         return Suggestion(None, None, None, "default", f"No suggestion: {diagnosis.message}")
     centre, half_width, confidence = _estimate(curve)
     lr, low, high = (_three_digits(10**x) for x in (centre, centre - half_width, centre + half_width))
-    reason = f"{lr_text(low)} … {lr_text(high)} trains well; {_evidence(curve)}."
+    reason = f"{lr_text(low)} … {lr_text(high)} trains well (confidence {confidence:.0%}); {_evidence(curve)}."
     return Suggestion(lr, low, high, "default", reason, confidence, _nearest(lrs, lr))
 
 
 def _estimate(curve: Curve) -> tuple[float, float, float]:
     """The suggestion and the half width of its interval, in log10 lr, and the confidence."""
     from_fall = _before(curve, curve.fall_end)
-    explosion = len(curve.lrs) if curve.explosion is None else curve.explosion
-    from_explosion = _before(curve, explosion) - BELOW_EXPLOSION
+    from_explosion = _before(curve, curve.onset) - BELOW_EXPLOSION
     # One that is not seen begins after the end at the earliest: that can hold the suggestion back, but not raise it.
     is_seen = curve.explosion is not None or curve.is_cut
     highest_pull = MAX_PULL_DECADES if is_seen else 0.0
