@@ -188,7 +188,7 @@ def _of_few_losses(losses: Floats) -> Diagnosis:
         )
     return Diagnosis(
         "too_few_points",
-        f"{len(usable)} losses are too few to read a curve.",
+        f"{len(usable)} losses are too few to read a curve." if len(usable) else "There is no loss to read.",
         f"Use more steps: at least {MIN_LOSSES}, better 100.",
     )
 

@@ -290,9 +290,10 @@ class RangeTestResult:
 
     def __str__(self) -> str:
         suggestion = self.suggest()
+        steps = "1 step" if len(self) == 1 else f"{len(self)} steps"
         span = f", lr {self.lrs[0]:.1e} to {self.lrs[-1]:.1e}" if len(self) else ""
         lines = [
-            f"Range test: {len(self)} steps{span}, {self.stop_reason}" + (f" ({self.error})" if self.error else ""),
+            f"Range test: {steps}{span}, {self.stop_reason}" + (f" ({self.error})" if self.error else ""),
             "Suggested LR: none" if suggestion.lr is None else f"Suggested LR: {suggestion.lr:.1e}",
             self.diagnosis.message,
             *([] if suggestion.lr is None else [suggestion.reason]),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrwidget.analysis import Curve, analyse
-from lrwidget.diagnosis import SIGNIFICANT_FALL, diagnose, diagnose_curve, has_evidence, lr_text
+from lrwidget.diagnosis import SIGNIFICANT_FALL, Diagnosis, diagnose, diagnose_curve, has_evidence, lr_text
 from lrwidget.peer_rules import PEER_RULES
 from lrwidget.smoothing import Floats, checked_curve
 
@@ -28,7 +28,7 @@ MAX_PULL_DECADES = 0.4
 # From this significance on a fall is clear.
 CLEAR_FALL = 2 * SIGNIFICANT_FALL
 # From no visible fall to a clear one: half the width of the interval, and the share of suggestions with such evidence
-# that trained well (regret under 0.1) on some 150 small trainings.
+# that trained well (regret under 0.1) on some 150 small trainings. The former also where the range ends in a fall.
 HALF_WIDTH_DECADES = (1.0, 0.6)
 CONFIDENCE = (0.5, 0.85)
 # A schedule that decays to zero wants a higher peak than a constant rate: half a decade.
@@ -115,8 +115,12 @@ def _default(lrs: Floats, losses: Floats) -> Suggestion:
     if curve is None or not has_evidence(curve, diagnosis):
         return Suggestion(None, None, None, "default", f"No suggestion: {diagnosis.message}")
     centre, half_width, confidence = _estimate(curve)
+    if diagnosis.kind == "range_too_small":  # then the fall is clear, but where it would end is not
+        half_width, confidence = HALF_WIDTH_DECADES[0], CONFIDENCE[0]
     lr, low, high = (_three_digits(10**x) for x in (centre, centre - half_width, centre + half_width))
-    reason = f"{lr_text(low)} … {lr_text(high)} trains well (confidence {confidence:.0%}); {_evidence(curve)}."
+    reason = (
+        f"{lr_text(low)} … {lr_text(high)} trains well (confidence {confidence:.0%}); {_evidence(curve, diagnosis)}."
+    )
     return Suggestion(lr, low, high, "default", reason, confidence, _nearest(lrs, lr))
 
 
@@ -145,8 +149,10 @@ def _before(curve: Curve, index: float) -> float:
     return max(curve.log10_lr(index - lag), curve.log10_lr(index) - MAX_LAG_DECADES)
 
 
-def _evidence(curve: Curve) -> str:
+def _evidence(curve: Curve, diagnosis: Diagnosis) -> str:
     """What the suggestion rests on, as the second half of a sentence."""
+    if diagnosis.kind == "range_too_small":
+        return f"the loss still falls at {lr_text(curve.lrs[-1])}, so a higher rate may train better"
     if curve.explosion is not None:
         end = f"explodes from {lr_text(curve.lrs[curve.explosion])}"
     elif curve.is_cut:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrwidget.analysis import analyse
-from lrwidget.diagnosis import diagnose
+from lrwidget.diagnosis import diagnose, lr_text
 from lrwidget.suggestions import CLEAR_FALL, RULES, suggest
 from tests.curves import noise, s_curve, sweep
 from tests.regret.scoring import load_tasks
@@ -47,9 +47,9 @@ def test_a_single_spike_anywhere_hardly_moves_it(losses: np.ndarray, height: flo
 
 @pytest.mark.parametrize("kind", ["up", "down", "missing"])
 def test_a_single_spike_hardly_moves_it_on_recorded_curves(kind: str) -> None:
-    """At 97 of 100 places of real curves it moves the suggestion by at most a tenth of a decade, at none it ends it.
+    """At 97 of 100 places of real curves with a clear fall it moves the suggestion by at most a tenth of a decade.
 
-    The rest are places next to an explosion that itself throws single losses up and down.
+    The others lie next to an explosion that itself throws single losses up and down; there it is under half a decade.
     """
     moves = []
     for lrs, losses in ((curve.lrs, curve.losses) for curve in RECORDED):
@@ -128,6 +128,15 @@ def test_weaker_evidence_is_said_to_be_weaker() -> None:
     assert decades_apart(hidden.high, hidden.low) > decades_apart(clear.high, clear.low)
     assert hidden.confidence < clear.confidence
     assert "no fall stands out" in hidden.reason
+
+
+def test_a_range_that_ends_in_the_fall_makes_unsure() -> None:
+    """Where the loss still falls at the end, interval and confidence are those of weak evidence, with the reason why."""
+    clear, cut = suggest(LRS, NOISY), suggest(LRS[:58], NOISY[:58])
+    assert diagnose(LRS[:58], NOISY[:58]).kind == "range_too_small"
+    assert decades_apart(cut.high, cut.low) > decades_apart(clear.high, clear.low)
+    assert cut.confidence <= 0.5 < clear.confidence
+    assert cut.reason.endswith(f"the loss still falls at {lr_text(LRS[57])}, so a higher rate may train better.")
 
 
 def test_a_decaying_schedule_gets_half_a_decade_more() -> None:
