@@ -55,7 +55,7 @@ class Curve:
     minimum
         Where the smoothed loss is lowest, an index into `lrs`.
     fall_end
-        Where nine tenths of the fall are reached, a broken index into `lrs`.
+        Where most of the fall is reached (the mean over `FALL_SHARES` of it), a broken index into `lrs`.
     explosion
         Where the loss is thrown back up, an index into `lrs`; None if it is not within the range.
     onset

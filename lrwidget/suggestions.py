@@ -92,7 +92,7 @@ def suggest(lrs: ArrayLike, losses: ArrayLike, rule: str = "default", schedule: 
 
     Notes
     -----
-    The default rule combines two places on the curve: where nine tenths of the fall are reached, and where the loss
+    The default rule combines two places on the curve: where about nine tenths of the fall are reached, and where the loss
     begins to explode. Each, moved back by the five steps or so that a loss lags behind its rate, gives an estimate of
     the best constant rate; where the fall is clear, the explosion moves the fall's estimate half-way to its own, and
     where the fall is lost in the noise, it is the estimate. The constants were set on the recorded trainings of

@@ -131,7 +131,7 @@ def test_weaker_evidence_is_said_to_be_weaker() -> None:
 
 
 def test_a_range_that_ends_in_the_fall_makes_unsure() -> None:
-    """Where the loss still falls at the end, interval and confidence are those of weak evidence, with the reason why."""
+    """Where the loss still falls at the end, interval and confidence are those of weak evidence, and it says why."""
     clear, cut = suggest(LRS, NOISY), suggest(LRS[:58], NOISY[:58])
     assert diagnose(LRS[:58], NOISY[:58]).kind == "range_too_small"
     assert decades_apart(cut.high, cut.low) > decades_apart(clear.high, clear.low)
