@@ -92,11 +92,12 @@ def suggest(lrs: ArrayLike, losses: ArrayLike, rule: str = "default", schedule: 
 
     Notes
     -----
-    The default rule combines two places on the curve: where about nine tenths of the fall are reached, and where the
-    loss begins to explode, both as means over several thresholds, so that no single loss decides them. Each, moved back by the five steps or so that a loss lags behind its rate, gives an estimate of
-    the best constant rate; where the fall is clear, the explosion moves the fall's estimate half-way to its own, and
-    where the fall is lost in the noise, it is the estimate. The constants were set on the recorded trainings of
-    ``tests/regret`` and on some 150 other small ones; around their values the mean regret hardly changes.
+    The default rule combines two places on the curve: where about nine tenths of the fall are reached, and where
+    the loss begins to explode, both as means over several thresholds, so that no single loss decides them. Each,
+    moved back by the five steps or so that a loss lags behind its rate, gives an estimate of the best constant
+    rate; where the fall is clear, the explosion moves the fall's estimate half-way to its own, and where the fall
+    is lost in the noise, it is the estimate. The constants were set on the recorded trainings of ``tests/regret``
+    and on some 150 other small ones; around their values the mean regret hardly changes.
     """
     if rule not in RULES:
         raise ValueError(f"need a rule of {', '.join(RULES)}, got {rule!r}")
