@@ -30,6 +30,9 @@ SIGNIFICANT_FALL = 1.0
 OPENING_STEPS, OPENING_DECADES = 5, 0.6
 # The best rate lies about a decade below the explosion; so much of the range has to be there to show a fall.
 FALLING_DECADES = 1.5
+# Gradients are about as large as the loss. Where the largest rate times the loss is below this, a step of plain SGD
+# moves weights of order one by less than a hundredth: no wonder that nothing happens.
+STANDSTILL = 0.01
 # Losses of a shuffled loader do not repeat; a correlation of this size over a fixed lag means that batches do.
 REPETITION = 0.5
 
@@ -67,7 +70,8 @@ def diagnose(lrs: ArrayLike, losses: ArrayLike) -> Diagnosis:
     Returns
     -------
     Diagnosis
-        The same for ``c * losses + d`` with any c > 0.
+        The same for ``c * losses + d`` with any c > 0, but for one case: a loss that only fluctuates is called noise
+        or a range too small by its own size, as nothing else tells these two apart.
 
     Raises
     ------
@@ -102,6 +106,13 @@ def diagnose_curve(curve: Curve) -> Diagnosis:
     return Diagnosis("ok", "Good curve.")
 
 
+def has_evidence(curve: Curve, diagnosis: Diagnosis) -> bool:
+    """Whether a curve with this diagnosis shows where to train: a fall, or where training becomes unstable."""
+    if diagnosis.kind == "range_too_small":
+        return curve.significance >= SIGNIFICANT_FALL
+    return diagnosis.kind == "ok"
+
+
 def lr_text(lr: float) -> str:
     """A learning rate as people write it: 0.8, 12, 2.1e-2."""
     mantissa, exponent = f"{lr:.1e}".split("e")
@@ -123,8 +134,8 @@ def _without_fall(curve: Curve) -> Diagnosis:
             return _explodes_from_start(curve.lrs[0])
         return Diagnosis(
             "ok",
-            "The fall is hidden by the noise, but the curve shows where training becomes unstable.",
-            "Use more steps or repeats for a surer suggestion.",
+            "The loss does not visibly fall, but it shows where training becomes unstable.",
+            "Use more steps, larger batches or repeats for a surer suggestion.",
         )
     if curve.explosion is not None:
         return Diagnosis(
@@ -138,7 +149,22 @@ def _without_fall(curve: Curve) -> Diagnosis:
             f"The loss stops being finite at {lr_text(curve.lrs[-1])} without having fallen before.",
             "Check the data for NaN and infinities, and logarithms and divisions in the loss.",
         )
+    return _of_fluctuations(curve)
+
+
+def _of_fluctuations(curve: Curve) -> Diagnosis:
+    """Of a curve that shows nothing but noise up to its end."""
     extend_to = _one_decade_up(curve.lrs[-1])
+    largest = float(np.abs(curve.losses).max())
+    if curve.lrs[-1] * largest < STANDSTILL:
+        return Diagnosis(
+            "range_too_small",
+            f"Nothing happens up to the largest learning rate, {lr_text(curve.lrs[-1])}: for a loss of at most "
+            f"{lr_text(largest)} that is a small step.",
+            f"Raise max_lr to {lr_text(extend_to)}, and further if nothing happens there; if nothing ever does, check "
+            "that the optimizer holds this model's parameters.",
+            extend_to,
+        )
     return Diagnosis(
         "noise",
         "The loss only fluctuates from batch to batch; no learning rate in this range changes it.",
@@ -162,7 +188,7 @@ def _of_few_losses(losses: Floats) -> Diagnosis:
         )
     return Diagnosis(
         "too_few_points",
-        f"{len(usable)} losses are too few to read a curve.",
+        f"{len(usable)} losses are too few to read a curve." if len(usable) else "There is no loss to read.",
         f"Use more steps: at least {MIN_LOSSES}, better 100.",
     )
 

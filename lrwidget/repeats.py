@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from lrwidget.diagnosis import lr_text
 from lrwidget.finder import LearningRateFinder
 from lrwidget.range_test import RangeTest
 from lrwidget.result import FloatArray, RangeTestResult, StopReason
-from lrwidget.suggestions import Suggestion
+from lrwidget.suggestions import Schedule, Suggestion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -180,28 +181,31 @@ class RepeatedResult(RangeTestResult):
         self.low_losses.setflags(write=False)
         self.high_losses.setflags(write=False)
 
-    def suggest(self, rule: str = "default") -> Suggestion:
+    def suggest(self, rule: str = "default", schedule: Schedule = "constant") -> Suggestion:
         """One learning rate from all runs: the geometric mean of their suggestions.
 
         Its interval is the geometric mean of theirs. Where fewer than half of the runs have a suggestion, the median
-        curve decides.
+        curve decides. Parameters and errors as for `RangeTestResult.suggest`.
         """
-        single = [result.suggest(rule) for result in self.results]
+        single = [result.suggest(rule, schedule) for result in self.results]
         found = [s for s in single if s.lr is not None]
         if 2 * len(found) < len(single) or not found:
-            return super().suggest(rule)
+            return super().suggest(rule, schedule)
         if len(single) == 1:
             return found[0]
         lrs = [s.lr for s in found if s.lr is not None]
         lows, highs = [s.low for s in found if s.low is not None], [s.high for s in found if s.high is not None]
-        lr = _geometric_mean(lrs)
+        lr, confidence = _geometric_mean(lrs), _mean([s.confidence for s in found if s.confidence is not None])
+        reason = f"The middle of {lr_text(min(lrs))} … {lr_text(max(lrs))}, from {len(found)} of {len(single)} runs"
+        reason += "" if confidence is None else f" (confidence {confidence:.0%})"
+        reason += ", as the peak of a decaying schedule" if schedule == "decaying" else ""
         return replace(
             found[0],
             lr=lr,
             low=_geometric_mean(lows) if lows else None,
             high=_geometric_mean(highs) if highs else None,
-            reason=f"The middle of {min(lrs):.1e} … {max(lrs):.1e}, from {len(found)} of {len(single)} runs.",
-            confidence=_mean([s.confidence for s in found if s.confidence is not None]),
+            reason=f"{reason}.",
+            confidence=confidence,
             index=int(np.argmin(np.abs(np.log(self.lrs / lr)))) if len(self) else None,
         )
 

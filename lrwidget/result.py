@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from lrwidget.diagnosis import Diagnosis
     from lrwidget.divergence import DivergenceWatch
-    from lrwidget.suggestions import Suggestion
+    from lrwidget.suggestions import Schedule, Suggestion
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
@@ -182,11 +182,24 @@ class RangeTestResult:
             return running_mean(self.losses, factor)
         raise ValueError(f'need method "zero lag" or "running mean", got {method!r}')
 
-    def suggest(self, rule: str = "default") -> Suggestion:
-        """The learning rate that a rule reads off this curve, with its interval and reason; see `lrwidget.suggest`."""
+    def suggest(self, rule: str = "default", schedule: Schedule = "constant") -> Suggestion:
+        """The learning rate that a rule reads off this curve, with its interval and reason; see `lrwidget.suggest`.
+
+        Parameters
+        ----------
+        rule
+            One of `lrwidget.suggestions.RULES`.
+        schedule
+            What the rate is for: ``"constant"``, or ``"decaying"`` for the peak of one-cycle, cosine or linear decay.
+
+        Raises
+        ------
+        ValueError
+            For an unknown rule or schedule, and a decaying schedule with a rule other than the default.
+        """
         from lrwidget.suggestions import suggest
 
-        return suggest(self.lrs, self.losses, rule=rule)
+        return suggest(self.lrs, self.losses, rule, schedule)
 
     @property
     def suggested_lr(self) -> float | None:
@@ -277,11 +290,13 @@ class RangeTestResult:
 
     def __str__(self) -> str:
         suggestion = self.suggest()
+        steps = "1 step" if len(self) == 1 else f"{len(self)} steps"
         span = f", lr {self.lrs[0]:.1e} to {self.lrs[-1]:.1e}" if len(self) else ""
         lines = [
-            f"Range test: {len(self)} steps{span}, {self.stop_reason}" + (f" ({self.error})" if self.error else ""),
+            f"Range test: {steps}{span}, {self.stop_reason}" + (f" ({self.error})" if self.error else ""),
             "Suggested LR: none" if suggestion.lr is None else f"Suggested LR: {suggestion.lr:.1e}",
             self.diagnosis.message,
+            *([] if suggestion.lr is None else [suggestion.reason]),
             *([self.diagnosis.advice] if self.diagnosis.advice else []),
         ]
         return "\n".join(lines)

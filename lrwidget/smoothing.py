@@ -21,6 +21,8 @@ SPIKE = 5.0
 MAD_TO_SD = 1.4826
 # Losses beyond this are as good as infinite: sums of their squares would overflow.
 HUGE = 1e100
+# What is left of a level when it is averaged: under the digits that a shifted loss still has.
+ROUNDING = 1e-13
 
 
 def smooth(lrs: ArrayLike, losses: ArrayLike, smooth_factor: float = 0.05) -> Floats:
@@ -130,6 +132,19 @@ def noise_level(values: Floats, order: int = 2) -> float:
         return 0.0
     typical_difference = float(np.median(np.abs(np.diff(values, order))))
     return MAD_TO_SD * typical_difference / math.sqrt(math.comb(2 * order, order))
+
+
+def running_median(values: Floats, width: int) -> Floats:
+    """Medians of a window around each value; no single value makes one.
+
+    At the beginning they are those of the first whole window. The last one is of three: it may be still falling.
+    """
+    half = width // 2
+    if len(values) < width:
+        return values
+    inner = np.median(np.lib.stride_tricks.sliding_window_view(values, width), axis=1)
+    ends = [np.median(values[len(values) - 2 * k - 1 :]) for k in range(half - 1, 0, -1)]
+    return np.concatenate([np.full(half, inner[0]), inner, ends, [np.median(values[-3:])]])
 
 
 def without_spikes(values: Floats) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrwidget.analysis import Curve, analyse
-from lrwidget.diagnosis import SIGNIFICANT_FALL, diagnose, diagnose_curve, lr_text
+from lrwidget.diagnosis import SIGNIFICANT_FALL, Diagnosis, diagnose, diagnose_curve, has_evidence, lr_text
 from lrwidget.peer_rules import PEER_RULES
 from lrwidget.smoothing import Floats, checked_curve
 
@@ -21,14 +21,14 @@ Rule: TypeAlias = Callable[[Floats, Floats], "Suggestion"]
 LAG_STEPS = 5
 MAX_LAG_DECADES = 0.5
 # The best constant rate lies at the end of the fall, and this far, in decades, below the explosion.
-BELOW_EXPLOSION = 0.9
+BELOW_EXPLOSION = 0.8
 # A clear fall is better evidence than the explosion: the latter moves the suggestion half of the way to its own, and
 # by no more than this many decades. Where the fall does not stand out from the noise, the explosion is all there is.
 MAX_PULL_DECADES = 0.4
 # From this significance on a fall is clear.
 CLEAR_FALL = 2 * SIGNIFICANT_FALL
 # From no visible fall to a clear one: half the width of the interval, and the share of suggestions with such evidence
-# that trained well (regret under 0.1) on some 150 small trainings.
+# that trained well (regret under 0.1) on some 150 small trainings. The former also where the range ends in a fall.
 HALF_WIDTH_DECADES = (1.0, 0.6)
 CONFIDENCE = (0.5, 0.85)
 # A schedule that decays to zero wants a higher peak than a constant rate: half a decade.
@@ -92,11 +92,12 @@ def suggest(lrs: ArrayLike, losses: ArrayLike, rule: str = "default", schedule: 
 
     Notes
     -----
-    The default rule combines two places on the curve: where nine tenths of the fall are reached, and where the loss
-    begins to explode. Each, moved back by the five steps or so that a loss lags behind its rate, gives an estimate of
-    the best constant rate; where the fall is clear, the explosion moves the fall's estimate half-way to its own, and
-    where the fall is lost in the noise, it is the estimate. The constants were set on the recorded trainings of
-    ``tests/regret`` and on some 150 other small ones; around their values the mean regret hardly changes.
+    The default rule combines two places on the curve: where about nine tenths of the fall are reached, and where
+    the loss begins to explode, both as means over several thresholds, so that no single loss decides them. Each,
+    moved back by the five steps or so that a loss lags behind its rate, gives an estimate of the best constant
+    rate; where the fall is clear, the explosion moves the fall's estimate half-way to its own, and where the fall
+    is lost in the noise, it is the estimate. The constants were set on the recorded trainings of ``tests/regret``
+    and on some 150 other small ones; around their values the mean regret hardly changes.
     """
     if rule not in RULES:
         raise ValueError(f"need a rule of {', '.join(RULES)}, got {rule!r}")
@@ -112,19 +113,22 @@ def suggest(lrs: ArrayLike, losses: ArrayLike, rule: str = "default", schedule: 
 def _default(lrs: Floats, losses: Floats) -> Suggestion:
     curve = analyse(lrs, losses)
     diagnosis = diagnose_curve(curve) if curve else diagnose(lrs, losses)
-    if curve is None or diagnosis.kind not in ("ok", "range_too_small"):
+    if curve is None or not has_evidence(curve, diagnosis):
         return Suggestion(None, None, None, "default", f"No suggestion: {diagnosis.message}")
     centre, half_width, confidence = _estimate(curve)
+    if diagnosis.kind == "range_too_small":  # then the fall is clear, but where it would end is not
+        half_width, confidence = HALF_WIDTH_DECADES[0], CONFIDENCE[0]
     lr, low, high = (_three_digits(10**x) for x in (centre, centre - half_width, centre + half_width))
-    reason = f"{lr_text(low)} … {lr_text(high)} trains well; {_evidence(curve)}."
+    reason = (
+        f"{lr_text(low)} … {lr_text(high)} trains well (confidence {confidence:.0%}); {_evidence(curve, diagnosis)}."
+    )
     return Suggestion(lr, low, high, "default", reason, confidence, _nearest(lrs, lr))
 
 
 def _estimate(curve: Curve) -> tuple[float, float, float]:
     """The suggestion and the half width of its interval, in log10 lr, and the confidence."""
     from_fall = _before(curve, curve.fall_end)
-    explosion = len(curve.lrs) if curve.explosion is None else curve.explosion
-    from_explosion = _before(curve, explosion) - BELOW_EXPLOSION
+    from_explosion = _before(curve, curve.onset) - BELOW_EXPLOSION
     # One that is not seen begins after the end at the earliest: that can hold the suggestion back, but not raise it.
     is_seen = curve.explosion is not None or curve.is_cut
     highest_pull = MAX_PULL_DECADES if is_seen else 0.0
@@ -146,8 +150,10 @@ def _before(curve: Curve, index: float) -> float:
     return max(curve.log10_lr(index - lag), curve.log10_lr(index) - MAX_LAG_DECADES)
 
 
-def _evidence(curve: Curve) -> str:
+def _evidence(curve: Curve, diagnosis: Diagnosis) -> str:
     """What the suggestion rests on, as the second half of a sentence."""
+    if diagnosis.kind == "range_too_small":
+        return f"the loss still falls at {lr_text(curve.lrs[-1])}, so a higher rate may train better"
     if curve.explosion is not None:
         end = f"explodes from {lr_text(curve.lrs[curve.explosion])}"
     elif curve.is_cut:

@@ -25,7 +25,7 @@ _MIN_TAIL = 5
 _SIGNIFICANT = 2.0  # standard errors
 _RISEN = 4.0  # standard deviations of the last losses above the first one: not by chance
 _RISING_SHARE = 0.8  # of the last steps on which the loss rises: not by chance either
-_NEGLIGIBLE_FRACTION = 0.01
+_NEGLIGIBLE_FRACTION = 0.005
 
 _FINISHED = (StopReason.COMPLETED, StopReason.DATA_EXHAUSTED)
 _EXPLODED = (StopReason.DIVERGED, StopReason.NOT_FINITE)
@@ -90,7 +90,7 @@ class Standing:
         The excess as a share of what the best one has fallen: the regret of this rate, as far as a short training
         shows it. Infinite if the best one has not fallen.
     verdict
-        "best", "as good" (as the best, within twice the standard error or 1 % of its fall), "worse", "clearly
+        "best", "as good" (as the best, within twice the standard error or 0.5 % of its fall), "worse", "clearly
         worse" (stopped early), "diverged" or "not finished".
     num_steps
         How many steps it trained.

@@ -22,6 +22,7 @@ Around: TypeAlias = float | Suggestion | RangeTestResult
 BUDGET_FACTOR = 5  # what a verification costs by default, in range tests
 FACTOR = 4.0  # between the first rates: far enough to see the optimum, near enough not to step over it
 NUM_FIRST = 3
+_SAFE = 2.0  # factor below a rate that explodes, within which none is tried
 _NARROWEST = 1.5  # factor between two rates with nothing of interest between them
 _MIN_STEPS = 10
 
@@ -159,7 +160,8 @@ def next_lr(final_losses: Mapping[float, float], tied_lrs: Collection[float] = (
     Returns
     -------
     float or None
-        A new rate. Where all came to nothing, one well below; None where the gaps are too narrow to matter.
+        A new rate, none within a factor of two below one that explodes. Where all came to nothing, one well below;
+        None where the gaps are too narrow to matter.
     """
     lrs = sorted(final_losses)
     best = min(range(len(lrs)), key=lambda i: final_losses[lrs[i]])
@@ -171,12 +173,14 @@ def next_lr(final_losses: Mapping[float, float], tied_lrs: Collection[float] = (
         return lrs[-1] * FACTOR
     lower, lr, upper = lrs[best - 1 : best + 2]
     below, above = (round(math.log(ratio), 6) for ratio in (lr / lower, upper / lr))  # equal gaps are equal
-    if max(below, above) < math.log(_NARROWEST):
+    explodes = math.isinf(final_losses[upper])
+    # What holds out for a short training so close below a rate that explodes may explode in a longer one.
+    is_risky = explodes and above <= math.log(_SAFE)
+    if max(below, 0.0 if is_risky else above) < math.log(_NARROWEST):
         return None
     # Losses fall towards the explosion: where that is the upper neighbour, it pays to go down only from a plateau.
-    explodes = math.isinf(final_losses[upper])
     is_better_above = lower not in tied_lrs if explodes else final_losses[upper] < final_losses[lower]
-    goes_up = above > below or (above == below and is_better_above)
+    goes_up = not is_risky and (above > below or (above == below and is_better_above))
     return math.sqrt(lr * (upper if goes_up else lower))
 
 

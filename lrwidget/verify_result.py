@@ -62,16 +62,17 @@ class VerifyResult:
     def best(self) -> Trial | None:
         """The trial with the lowest final loss; of several that cannot be told apart, the one in the middle.
 
-        The middle is the geometric mean of their rates. A suggestion (`centre_lr`) is kept if the lowest loss gains no
-        more than 1 % of its fall over it: a longer training may turn that around. None if no training came to an end,
-        or each ended above its start.
+        The middle is the geometric mean of their rates, and of two as near to it the lower: what a short training
+        does not tell apart, a longer one does by what the higher rate no longer gains. A suggestion (`centre_lr`) is
+        kept if the lowest loss gains no more than 0.5 % of its fall over it: that may turn around too. None if no
+        training came to an end, or each ended above its start.
         """
         tied = _tied(self.ranking)
         if not tied:
             return None
         logs = [math.log(standing.lr) for standing in tied]
         middle = float(np.mean(logs))
-        place = min(range(len(tied)), key=lambda i: (round(abs(logs[i] - middle), 9), i))
+        place = min(range(len(tied)), key=lambda i: (round(abs(logs[i] - middle), 9), logs[i]))
         kept = next((standing for standing in tied if standing.is_negligible and self._is_centre(standing.lr)), None)
         return self.trials[(kept or tied[place]).trial]
 

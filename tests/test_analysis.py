@@ -45,6 +45,15 @@ def test_a_very_fine_sweep_is_read_in_blocks() -> None:
     assert curve.steps_per_point == 10_000 // len(curve.lrs)
 
 
+def test_the_onset_lies_by_the_explosion() -> None:
+    """The mean of stricter and laxer views is within a step of the middle one where the loss rises steeply."""
+    curve = read(sweep(), s_curve(sweep()))
+    assert curve.explosion is not None
+    assert curve.onset == pytest.approx(curve.explosion, abs=1)
+    flat = read(sweep(), np.linspace(2, 1, 100))
+    assert (flat.explosion, flat.onset) == (None, 100)
+
+
 @pytest.mark.parametrize("num_losses", [0, 3, 7])
 def test_too_few_losses_are_not_read(num_losses: int) -> None:
     """Under eight finite losses there is no reading."""

@@ -250,6 +250,18 @@ def test_the_suggestion_is_the_geometric_mean_of_the_single_ones():
     assert result.lrs[suggestion.index] == pytest.approx(suggestion.lr, rel=0.1)
 
 
+def test_a_decaying_schedule_moves_the_common_suggestion_too():
+    """schedule="decaying" gives the peak, half a decade up, with its interval; a rule that knows none refuses."""
+    result = LearningRateFinder().repeat(NoisyBowl(noise=0.3), num_runs=3)
+    constant, decaying = result.suggest(), result.suggest(schedule="decaying")
+    for a, b in ((constant.lr, decaying.lr), (constant.low, decaying.low), (constant.high, decaying.high)):
+        assert np.log10(b / a) == pytest.approx(0.5, abs=0.005)
+    assert "decaying" in decaying.reason
+    assert f"confidence {constant.confidence:.0%}" in constant.reason
+    with pytest.raises(ValueError, match="knows no schedules"):
+        result.suggest("steepest", schedule="decaying")
+
+
 def test_runs_that_show_nothing_give_no_suggestion():
     """Flat noise has no suggestion in any run, and none together."""
     rng = np.random.default_rng(0)

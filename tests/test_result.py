@@ -53,6 +53,7 @@ def test_views_are_the_pure_functions_of_the_curve():
     r = result()
     assert r.suggested_lr == r["suggested_lr"] == suggest(r.lrs, r.losses).lr
     assert r.suggest("steepest") == suggest(r.lrs, r.losses, rule="steepest")
+    assert r.suggest(schedule="decaying") == suggest(r.lrs, r.losses, schedule="decaying")
     assert r.diagnosis == diagnose(r.lrs, r.losses)
     assert r["losses"] is r.losses
     with pytest.raises(KeyError, match="need one of suggested_lr, lrs, losses"):
@@ -138,6 +139,7 @@ def test_printing_says_the_verdict():
     assert lines[0] == "Range test: 100 steps, lr 1.0e-07 to 1.0e+01, failed (ValueError: boom)"
     assert lines[1] == f"Suggested LR: {result().suggested_lr:.1e}"
     assert result().diagnosis.message in text
+    assert result().suggest().reason in text
     assert repr(result()) == "<RangeTestResult: 100 steps, completed>"
 
 

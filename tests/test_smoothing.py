@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lrwidget.smoothing import noise_level, running_mean, smooth, without_spikes
+from lrwidget.smoothing import noise_level, running_mean, running_median, smooth, without_spikes
 
 
 def s_curve(log10_lrs: np.ndarray, steepness: float, growth: float) -> np.ndarray:
@@ -141,3 +141,23 @@ def test_what_cannot_be_smoothed_is_refused(
     """Wrong shapes, rates that do not rise and factors outside (0, 1] raise ValueError."""
     with pytest.raises(ValueError, match=message):
         smooth(lrs, losses, smooth_factor)
+
+
+@pytest.mark.parametrize("width", [3, 5])
+@pytest.mark.parametrize("place", [0, 1, 15, 28, 29])
+def test_no_single_value_makes_a_running_median(width: int, place: int) -> None:
+    """Whatever one value becomes, at the ends too, each median stays within what the others span."""
+    values = np.random.default_rng(5).normal(size=30)
+    others = np.delete(values, place)
+    for height in (-1e9, 1e9):
+        values[place] = height
+        medians = running_median(values, width)
+        assert others.min() <= medians.min()
+        assert medians.max() <= others.max()
+
+
+def test_running_medians_follow_a_line_up_to_its_last_steps() -> None:
+    """A falling line comes back as it is, but for the first window and the last step, which lags by one."""
+    line = 30.0 - np.arange(30)
+    expected = [line[2]] * 2 + line[2:-1].tolist() + [line[-2]]
+    np.testing.assert_array_equal(running_median(line, 5), expected)

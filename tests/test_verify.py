@@ -100,7 +100,7 @@ def test_an_overflowing_training_ends_there():
     result = FINDER.verify(Overflowing(), lrs=[0.1, 0.5, 50.0], num_steps=60)
     assert result.trials[-1].stop_reason is StopReason.NOT_FINITE
     assert result.trials[-1].losses.tolist() == [8.0, math.inf]  # 8 * 49**2 is beyond 1e3
-    assert result.best_lr == 0.5
+    assert result.tied_lrs == [0.1, 0.5]  # both end next to zero
 
 
 @pytest.mark.parametrize(("scale", "shift"), [(1e-6, 0.0), (1e6, 0.0), (1.0, -100.0), (1.0, 1e3)])

@@ -96,6 +96,13 @@ def test_where_the_gaps_are_narrow_there_is_no_next_rate():
     assert next_lr({0.1: 2.0, 0.14: 1.0, 0.22: 2.0}) == pytest.approx(math.sqrt(0.14 * 0.22))
 
 
+def test_close_below_a_rate_that_explodes_nothing_is_tried():
+    """Within a factor of two a longer training may explode as well: the lower gap is next, or none if it is narrow."""
+    assert next_lr({0.1: 2.0, 0.2: 1.0, 0.4: math.inf}) == pytest.approx(math.sqrt(0.1 * 0.2))
+    assert next_lr({0.1: 2.0, 0.2: 1.0, 0.6: math.inf}) == pytest.approx(math.sqrt(0.2 * 0.6))
+    assert next_lr({0.15: 2.0, 0.2: 1.0, 0.4: math.inf}) is None
+
+
 def test_where_all_came_to_nothing_the_next_rate_lies_well_below():
     """A sixteenth of the lowest."""
     assert next_lr({0.16: math.inf, 1.0: math.inf}) == pytest.approx(0.01)

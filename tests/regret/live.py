@@ -4,7 +4,8 @@ For each task, from three initial states: one range test of 100 steps, and its s
 of them (``finder.verify(step, around=result)``); beside it both within that cost (``finder.verify(step)``). Each chosen
 rate is then really trained with, from all three states and on other batches. Its regret is what these trainings end
 above those at the best rate of a fine grid, as a share of what the latter gain. The grid's losses are kept in
-``live_truth.json``; ``--truth`` computes them anew (half an hour). The table takes some minutes.
+``live_truth.json``; ``--truth`` computes them anew (half an hour). The table takes some minutes; with ``--save`` it
+goes to ``results_live.md`` too.
 """
 
 from __future__ import annotations
@@ -26,6 +27,14 @@ GRID = 10.0 ** np.arange(-5, 1.01, 0.125)
 SEEDS = (0, 1, 2)
 OTHER_BATCHES = 99
 Truth = dict[str, list[float]]
+NOISE = 0.0075  # of a mean regret
+SAVED = Path(__file__).with_name("results_live.md")
+PREFACE = """# What verification adds, by real training
+
+Made by `python -m tests.regret.live --save`. Mean regret over three initial states of: the suggestion of one range
+test of 100 steps; that suggestion verified, at the cost of five range tests (`finder.verify(step, around=result)`);
+range test and verification together within that cost (`finder.verify(step)`).
+"""
 NUM_LOOKS = 6  # at the whole data, over the last tenth of a training
 
 
@@ -98,18 +107,27 @@ def write_truth(truths: dict[str, Truth]) -> None:
     TRUTH.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
-def print_table() -> None:
-    """Score all tasks."""
+def print_table(is_kept: bool) -> None:
+    """Score all tasks, and keep the table where asked to."""
     truths = json.loads(TRUTH.read_text())
-    print(f"{'mean regret':24s} {'suggested':>10s} {'verified':>10s} {'within 5':>10s}")
+    lines: list[str] = []
+
+    def put(text: str) -> None:
+        print(text, flush=True)
+        lines.append(text)
+
+    put(f"{'mean regret':24s} {'suggested':>10s} {'verified':>10s} {'within 5':>10s}")
     rows = []
     for task in TASKS:
         rows.append(list(score(task, truths[task.name]).values()))
-        print(f"{task.name:24s} " + " ".join(f"{value:10.3f}" for value in rows[-1]), flush=True)
+        put(f"{task.name:24s} " + " ".join(f"{value:10.3f}" for value in rows[-1]))
     for name, values in {"all": np.mean(rows, 0), "worst": np.max(rows, 0)}.items():
-        print(f"{name:24s} " + " ".join(f"{value:10.3f}" for value in values))
-    worse = [task.name for task, row in zip(TASKS, rows, strict=True) if row[1] > row[0] + 0.0075]
-    print("worse than without, beyond the noise of .0075:", ", ".join(worse) or "none")
+        put(f"{name:24s} " + " ".join(f"{value:10.3f}" for value in values))
+    for column, name in ((1, "verified"), (2, "within 5")):
+        worse = [task.name for task, row in zip(TASKS, rows, strict=True) if row[column] > row[0] + NOISE]
+        put(f"{name}: worse than suggested, beyond the noise of {NOISE}: {', '.join(worse) or 'none'}")
+    if is_kept:
+        SAVED.write_text(PREFACE + "\n```\n" + "\n".join(lines) + "\n```\n")
 
 
 if __name__ == "__main__":
@@ -117,4 +135,4 @@ if __name__ == "__main__":
     if "--truth" in sys.argv[1:]:
         compute_truth()
     else:
-        print_table()
+        print_table("--save" in sys.argv[1:])

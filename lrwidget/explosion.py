@@ -1,0 +1,107 @@
+"""Where a loss is thrown back up on a recorded curve, and whether that is an explosion of training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrwidget.smoothing import ROUNDING, Floats, running_median
+
+# A loss is "thrown back" when it stands above the best level so far by this many noise levels and by this share of the
+# fall so far. The loss explodes where most losses of the next `EXPLOSION_DECADES` are thrown back.
+THROWN_BACK_NOISE, THROWN_BACK_SHARE = 5.0, 0.5
+EXPLOSION_DECADES = 0.4
+# Its onset is the mean over these factors on both thresholds, so that no single loss decides it; the middle one
+# decides whether there is an explosion at all.
+STRICTNESS = np.linspace(0.7, 1.3, 7)
+EXPLOSION_MAJORITY = 0.6
+# Signs of instability, in noise levels above the start: so high within so many decades; back home after having been
+# out; dropping by more in all than noise does. One step of normal noise drops by so much, give or take so much; by so
+# many of the latter the drops have to be beyond chance. Drops by less than a share of the height do not count.
+VIOLENT_NOISE, VIOLENT_DECADES = 30.0, 0.5
+OUT_NOISE, HOME_NOISE = 8.0, 2.0
+NOISE_DROP, SURELY_DROPPED, DROP_SHARE = (0.56, 0.82), 2.5, 0.2
+# The scatter of the losses is judged by the third largest, as one or two may be spikes.
+TAIL_RANK = 3
+# The share of the steps before an explosion that is not yet troubled by it.
+CALM_FRACTION = 0.75
+
+
+def onsets(losses: Floats, start: float, best: Floats, noise: float, steps_per_decade: float) -> list[int | None]:
+    """Where the loss explodes, from a lax to a strict view of what an explosion is.
+
+    Parameters
+    ----------
+    losses, best
+        Shape (n,): the losses, and the lowest level up to each.
+    start, noise
+        The level and the noise before anything happens.
+    steps_per_decade
+        How fast the sweep is.
+
+    Returns
+    -------
+    list
+        For each of `STRICTNESS` the first place that is thrown back and followed by a majority of such (what the last
+        one is goes on), or None.
+    """
+    # Medians of three: a single spike before the explosion does not begin it, one in it or at the end does not end it.
+    rises = running_median(losses, 3) - best
+    width = max(3, round(EXPLOSION_DECADES * steps_per_decade))
+    found: list[int | None] = []
+    for strictness in STRICTNESS:
+        least = strictness * np.maximum(THROWN_BACK_NOISE * noise, THROWN_BACK_SHARE * (start - best))
+        thrown_back: NDArray[np.bool_] = rises > least
+        continued = np.concatenate([thrown_back, np.full(width, thrown_back[-1])])
+        following = np.convolve(continued, np.ones(width), mode="full")[width - 1 : width - 1 + len(losses)]
+        where = np.flatnonzero(thrown_back & (following >= max(2, round(EXPLOSION_MAJORITY * width))))
+        found.append(int(where[0]) if len(where) else None)
+    return found
+
+
+def mean_onset(found: Sequence[int | None], num_losses: int) -> float:
+    """The mean of what was found; what was not begins after the last loss at the earliest."""
+    return float(np.mean([num_losses if onset is None else onset for onset in found]))
+
+
+def is_unstable(losses: Floats, explosion: int, start: float, noise: float, steps_per_decade: float) -> bool:
+    """Whether an explosion is one of training and not a mere rise: violent, or with losses thrown up and down.
+
+    Parameters
+    ----------
+    losses
+        Shape (n,).
+    explosion
+        Where it begins.
+    start, noise
+        The level and the noise before.
+    steps_per_decade
+        How fast the sweep is.
+    """
+    if noise <= 10 * ROUNDING * abs(start):
+        return False  # without noise to hide it a fall would show
+    scatter = _scatter(losses[: round(CALM_FRACTION * explosion)], noise)
+    heights = (losses - start) / scatter
+    soon = heights[explosion : explosion + max(3, round(VIOLENT_DECADES * steps_per_decade))]
+    # A run that was stopped sooner has to have come only as far as such growth comes by then.
+    seen_fraction = min(1.0, len(soon) / (VIOLENT_DECADES * steps_per_decade))
+    violent = THROWN_BACK_NOISE * (VIOLENT_NOISE / THROWN_BACK_NOISE) ** seen_fraction
+    comes_home = (heights < HOME_NOISE) & (np.maximum.accumulate(heights) > OUT_NOISE)
+    after = heights[explosion:]
+    drops = after[:-1] - after[1:]
+    dropped = float(drops[drops > np.maximum(DROP_SHARE * after[:-1], 0.0)].sum())
+    mean, deviation = NOISE_DROP
+    by_chance = mean * len(after) + SURELY_DROPPED * deviation * np.sqrt(len(after))
+    return bool(soon.max() > violent or comes_home.any() or dropped > by_chance)
+
+
+def _scatter(before: Floats, noise: float) -> float:
+    """The noise, or more where its tails are heavier than normal: so far single losses come without an explosion."""
+    if len(before) <= TAIL_RANK:
+        return noise
+    far = np.sort(np.abs(before - running_median(before, 5)))[-TAIL_RANK]
+    normal = NormalDist().inv_cdf(1 - (TAIL_RANK - 0.5) / (2 * len(before)))
+    return max(noise, float(far) / normal)
