@@ -16,7 +16,7 @@ from ipywidgets import Button, Widget
 
 from lrwidget import LearningRateFinder, RestoringStep
 from lrwidget.live.session import Session
-from lrwidget.live.verify_driver import VerifyDriver
+from lrwidget.live.trial_driver import TrialDriver
 from lrwidget.live.verify_model import MOST_LRS, VerifyModel
 from lrwidget.ui.parts import tree
 from lrwidget.ui.verify_style import COLOURS, STROKES
@@ -47,7 +47,7 @@ class Stage:
         self.session = Session(FINDER)
         self.model = VerifyModel(FINDER)
         step = RestoringStep(train_fn or self.train, save=self.weights.copy, restore=self.weights.update)
-        self.driver = VerifyDriver(self.model, step, self)
+        self.driver = TrialDriver(self.model, step, self)
         self.repeats: list[int] = []
         self.errors: list[BaseException] = []
         self.tab = VerifyTab(

@@ -11,7 +11,7 @@ from lrwidget.live.frames import Frame
 from lrwidget.live.run import Job, Run, RunState
 from lrwidget.live.schedule_model import ScheduleModel
 from lrwidget.live.session import Session
-from lrwidget.live.verify_driver import VerifyDriver
+from lrwidget.live.trial_driver import TrialDriver
 from lrwidget.live.verify_model import VerifyModel
 from lrwidget.steps import TrainStep
 
@@ -46,7 +46,7 @@ class Workbench:
         subject = subject_of(train_step)
         # A cell that is run again must not leave the run of its first widget behind: the driver ends it.
         self.driver = Driver(self.session, make_job or self._range_test, subject)
-        self.verify_driver = None if train_step is None else VerifyDriver(self.verify, train_step, subject)
+        self.verify_driver = None if train_step is None else TrialDriver(self.verify, train_step, subject)
 
     def begin(self, num_runs: int = 1) -> Run[Any]:
         """Make the next run, of so many range tests; it is to be started at once.

@@ -15,6 +15,8 @@ def colour(place: int) -> str:
     return f"var(--lrw-trial-{place}, {COLOURS['light'][place]})"
 
 
+STYLES = tuple((colour(place), stroke) for place, stroke in enumerate(STROKES))
+
 _RULES = """
 .lrw-verify { min-width: 0; overflow: hidden; }
 .lrw-verify .widget-box { overflow: visible; min-width: 0; }
