@@ -13,7 +13,7 @@ from lrwidget.steps import TrainStep
 class Tries(Protocol):
     """What says what is to be tried, and follows the runs: `VerifyModel` and `ScheduleTrialModel`."""
 
-    def make_job(self, train_step: TrainStep, /) -> Job[Any]: ...
+    def make_job(self, train_step: Any, /) -> Job[Any]: ...
     def begin(self, run: Run[Any], job: Any, /) -> None: ...
 
 
@@ -25,12 +25,12 @@ class TrialDriver:
     model
         Says what is to be tried, and follows the runs.
     train_step
-        What trains.
+        What trains; None where nothing can.
     subject
         What is trained, as for `lrwidget.live.run.Run`: a range test of it that goes on elsewhere is stopped first.
     """
 
-    def __init__(self, model: Tries, train_step: TrainStep, subject: object) -> None:
+    def __init__(self, model: Tries, train_step: TrainStep | None, subject: object) -> None:
         self._model = model
         self._train_step = train_step
         self._subject = subject

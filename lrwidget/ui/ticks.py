@@ -20,9 +20,10 @@ def set_ticks(axis: Axis, ticks: Sequence[float], labels: Sequence[str]) -> None
     labels
         What is written at each.
     """
-    with axis.hold_sync():
-        axis.tick_labels = {_as_javascript(tick): text for tick, text in zip(ticks, labels, strict=True)}
-        axis.tick_values = np.array(ticks)
+    # Two messages, the labels first: of one the browser takes the parts in any order, and ticks that come before their
+    # labels are written without them a moment after the labels have come.
+    axis.tick_labels = {_as_javascript(tick): text for tick, text in zip(ticks, labels, strict=True)}
+    axis.tick_values = np.array(ticks)
 
 
 def _as_javascript(value: float) -> str:

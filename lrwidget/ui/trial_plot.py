@@ -17,7 +17,7 @@ from lrwidget.ui.ticks import set_ticks
 _FAINT, _GRID = "var(--lrw-faint, #5b6670)", "var(--lrw-grid, #e9edf0)"
 _AXIS_STYLE = {"label_color": _FAINT, "grid_color": _GRID, "tick_style": {"fill": _FAINT}}
 _MARGIN = {"top": 14, "bottom": 42, "left": 56, "right": 62}
-_LABEL_HEIGHT = 0.055  # of the picture: two labels closer than that are pushed apart
+_LABEL_HEIGHT = 14  # pixels: two labels closer than that are pushed apart
 
 
 class DrawnTrials(Protocol):
@@ -50,6 +50,7 @@ class TrialPlot:
 
     def __init__(self, styles: Sequence[tuple[str, str]], height: int = 320) -> None:
         self._last: DrawnTrials | None = None
+        self._label_height = _LABEL_HEIGHT / (height - _MARGIN["top"] - _MARGIN["bottom"])
         self._view: object = None
         self._x = LinearScale(min=0.0, max=1.0, allow_padding=False)
         # Also where logarithms are shown: bqplot does not survive another scale under an axis.
@@ -120,7 +121,7 @@ class TrialPlot:
         names = frame.names
         ends = {place: _end(line, frame.loss_range) for place, line in frame.lines.items() if place in names}
         shown = {place: end for place, end in ends.items() if end is not None}
-        heights = _apart(shown, frame)
+        heights = _apart(shown, frame, self._label_height)
         for place, label in enumerate(self.labels):
             if place not in shown:
                 set_traits(label, visible=False)
@@ -148,10 +149,13 @@ def _end(line: TrialLine, shown: tuple[float, float]) -> tuple[float, float] | N
     return float(line.steps[last]), float(np.clip(line.values[last], *shown))
 
 
-def _apart(ends: dict[int, tuple[float, float]], frame: DrawnTrials) -> dict[int, float]:
-    """The heights of the numbers, moved up where those at about the same step would cover each other."""
+def _apart(ends: dict[int, tuple[float, float]], frame: DrawnTrials, label_height: float) -> dict[int, float]:
+    """The heights of the names, moved up where those at about the same step would cover each other.
+
+    `label_height` is a share of the picture.
+    """
     low, high = frame.loss_range
-    height, near = _LABEL_HEIGHT * (high - low), 0.12 * (frame.step_range[1] - frame.step_range[0])
+    height, near = label_height * (high - low), 0.12 * (frame.step_range[1] - frame.step_range[0])
     placed: dict[int, float] = {}
     for place, (step, value) in sorted(ends.items(), key=lambda item: item[1][1]):
         others = sorted(placed[other] for other in placed if abs(ends[other][0] - step) < near)
