@@ -253,7 +253,7 @@ class Stage:
     """The model with a schedule, a session and a driver around it."""
 
     def __init__(self, step: Any = None, can_train: bool = True) -> None:
-        self.step = (step or Descent()) if can_train else None
+        self.step: Any = (step or Descent()) if can_train else None
         self.schedule = ScheduleModel(0.1, total_steps=1000)
         self.session = Session(FINDER)
         self.model = ScheduleTrialModel(self.schedule, self.step, FINDER)

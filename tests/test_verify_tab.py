@@ -8,10 +8,8 @@ from collections.abc import Callable
 from html import unescape
 from typing import Any
 
-import comm
 import numpy as np
 import pytest
-from comm.base_comm import BaseComm
 from ipywidgets import Button, Widget
 
 from lrwidget import LearningRateFinder, RestoringStep
@@ -24,19 +22,6 @@ from lrwidget.ui.verify_tab import VerifyTab
 
 FINDER = LearningRateFinder(num_steps=40)
 SECONDS = 10
-
-
-@pytest.fixture
-def messages(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """All messages to the browser, from now on."""
-    sent: list[dict[str, Any]] = []
-
-    class Recorder(BaseComm):
-        def publish_msg(self, msg_type: str, data: Any = None, **_: Any) -> None:
-            sent.append({"type": msg_type, "comm": self.comm_id, **(data or {})})
-
-    monkeypatch.setattr(comm, "create_comm", lambda *args, **kwargs: Recorder(*args, **kwargs))
-    return sent
 
 
 class Stage:
