@@ -194,13 +194,13 @@ FALL = np.linspace(2.0, 1.0, 100)
 
 def test_the_lower_end_is_told_with_its_lead() -> None:
     """Half a unit on all of the last 25 steps: by 0.5, with the means by hand; the schedule's lead is good news."""
-    found = ending(result_of(FALL, FALL + 0.5 * (np.arange(100) > 10)), "")
+    found = ending(result_of(FALL, FALL + 0.5 * (np.arange(100) > 10)))
     mean = float(np.mean(FALL[-25:]))
     assert found.conclusion.startswith("The schedule ends lower, by 0.5 ±")
     assert f"{mean:.4g} against {mean + 0.5:.4g}, means of the last 25 of 100 steps" in found.conclusion
     assert (found.mood, found.best_place) == ("good", SCHEDULE)
     assert "One short training of each" in found.caution
-    found = ending(result_of(FALL + 0.5 * (np.arange(100) > 10), FALL), "")
+    found = ending(result_of(FALL + 0.5 * (np.arange(100) > 10), FALL))
     assert found.conclusion.startswith("The constant LR ends lower, by 0.5 ±")
     assert (found.mood, found.best_place) == ("bad", CONSTANT)
 
@@ -208,42 +208,43 @@ def test_the_lower_end_is_told_with_its_lead() -> None:
 def test_what_chance_may_have_done_is_no_lead() -> None:
     """A lead below twice its standard error, or below a hundredth of the fall, is told as what it is."""
     rng = np.random.default_rng(0)
-    found = ending(result_of(FALL + 0.3 * rng.standard_normal(100), FALL + 0.3 * rng.standard_normal(100)), "")
+    found = ending(result_of(FALL + 0.3 * rng.standard_normal(100), FALL + 0.3 * rng.standard_normal(100)))
     assert found.conclusion.startswith("They cannot be told apart")
     assert (found.mood, found.best_place) == ("even", None)
-    found = ending(result_of(FALL, FALL + 0.004 * (np.arange(100) > 10)), "")
+    found = ending(result_of(FALL, FALL + 0.004 * (np.arange(100) > 10)))
     assert "less than 1 % of what the loss has fallen" in found.conclusion
     assert found.best_place is None
-    assert ending(result_of(FALL, FALL), "").conclusion == "Both end exactly alike."
+    assert ending(result_of(FALL, FALL)).conclusion == "Both end exactly alike."
 
 
 def test_explosions_are_told() -> None:
     """Of one, of the other, of both; a training that ends above its start has not trained either."""
     exploded = [2.0, 3.0, np.inf]
-    found = ending(result_of(FALL, exploded), "")
+    found = ending(result_of(FALL, exploded))
     assert "with the constant LR it explodes at step 3" in found.conclusion
     assert (found.mood, found.best_place) == ("good", SCHEDULE)
-    found = ending(result_of(exploded, FALL), "")
+    found = ending(result_of(exploded, FALL))
     assert "with the schedule it explodes at step 3" in found.conclusion
     assert (found.mood, found.best_place) == ("bad", CONSTANT)
-    assert "the peak is too high" in ending(result_of(exploded, exploded), "").conclusion
-    assert "the constant LR ends above its start" in ending(result_of(FALL, 4 - FALL), "").conclusion
-    assert "Both end above" in ending(result_of(4 - FALL, 5 - FALL), "").conclusion
-    assert "the peak is too high" in ending(result_of(4 - FALL, exploded), "").conclusion
+    assert "the peak is too high" in ending(result_of(exploded, exploded)).conclusion
+    assert "the constant LR ends above its start" in ending(result_of(FALL, 4 - FALL)).conclusion
+    assert "Both end above" in ending(result_of(4 - FALL, 5 - FALL)).conclusion
+    assert "the peak is too high" in ending(result_of(4 - FALL, exploded)).conclusion
 
 
 def test_what_was_cut_short_is_not_compared() -> None:
     """Stopped before, in the first or in the second training, by whom; and data that were used up."""
     stopped = StopReason.STOPPED
-    assert "before the first step" in ending(result_of(reason=stopped), "").conclusion
-    found = ending(result_of(FALL[:30], reason=stopped), "because a range test began")
+    assert "before the first step" in ending(result_of(reason=stopped)).conclusion
+    found = ending(result_of(FALL[:30], reason=stopped), is_displaced=True)
     assert (
-        "Stopped, because a range test began, in the training with the schedule, at step 30 of 100" in found.conclusion
+        "Stopped, because another run of this model began, in the training with the schedule, at step 30 of 100"
+        in found.conclusion
     )
-    found = ending(result_of(FALL, FALL[:7], reason=stopped), "")
+    found = ending(result_of(FALL, FALL[:7], reason=stopped))
     assert "with the constant LR, at step 7 of 100: there is nothing to compare" in found.conclusion
     assert found.best_place is None
-    assert "data were used up" in ending(result_of(FALL, []), "").conclusion
+    assert "data were used up" in ending(result_of(FALL, [])).conclusion
 
 
 # ------------------------------------------------------------------------------------------------------------ the model
@@ -384,7 +385,9 @@ def test_a_range_test_ends_a_trial(stage: Stage) -> None:
     stage.frame()
     stage.step.go.set()
     frame = stage.finish()
-    assert frame.conclusion.startswith("Stopped, because a range test began, in the training with the schedule")
+    assert frame.conclusion.startswith(
+        "Stopped, because another run of this model began, in the training with the schedule"
+    )
     assert run.has_ended(SECONDS)
     assert run.stop_reason is not StopReason.FAILED
     assert stage.step.starts[-1] == (4.0, 0.0, 0.0)
@@ -402,7 +405,7 @@ def test_where_nothing_can_be_trained_the_reason_is_told() -> None:
     stage = Stage()
     stage.schedule.choose("one_cycle")
     stage.schedule.type_value("pct_start", "0.1 %")
-    assert "got" in stage.frame().obstacle
+    assert "no schedule to try" in stage.frame().obstacle
     assert not stage.frame().can_start
     assert stage.frame().plan == ""
 

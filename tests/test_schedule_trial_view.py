@@ -247,7 +247,7 @@ def test_run_ends_a_trial_and_both_leave_no_trace(live: None) -> None:
     assert result is not None
     assert result.losses[0] == 8.0  # from the state before the trial
     widget._pump.flush()
-    assert "Stopped, because a range test began" in text_of(view._says)
+    assert "Stopped, because another run of this model began" in text_of(view._says)
     held.waits_at, held.num_calls = 10, 0
     held.reached.clear()
     held.go.clear()
@@ -281,6 +281,21 @@ def test_close_ends_a_trial(live: None) -> None:
     assert view.plot.figure.comm is None
     with pytest.raises(RuntimeError, match="this widget is closed"):
         driver.start()
+
+
+def test_the_length_of_an_epoch_is_that_of_the_loader() -> None:
+    """The schedule's length is asked for in epochs, and the table has a column of them; without a loader in steps."""
+    model = torch.nn.Linear(3, 1)
+    data = torch.utils.data.TensorDataset(torch.randn(50, 3), torch.randn(50, 1))
+    loader = torch.utils.data.DataLoader(data, batch_size=8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    widget = LRFinderWidget.from_torch(model, optimizer, torch.nn.MSELoss(), loader)
+    assert widget.schedule.total_steps == 10 * 7
+    assert widget.schedule_dataframe()["epoch"].iloc[-1] == pytest.approx(69 / 7)
+    widget.close()
+    widget = LRFinderWidget(Held().step())
+    assert "epoch" not in widget.schedule_dataframe()
+    widget.close()
 
 
 def test_what_is_only_watched_cannot_be_tried(live: None, tmp_path: Any) -> None:

@@ -32,7 +32,7 @@ class LiveTrials:
         Draws them.
     series
         What each training has recorded, in the order in which they were begun.
-    state, result, failure
+    state, result, failure, is_displaced
         Of the newest run, as far as it has been followed.
     """
 
@@ -47,6 +47,7 @@ class LiveTrials:
         self.state = RunState.IDLE
         self.result: VerifyResult | None = None
         self.failure: Failure | None = None
+        self.is_displaced = False
 
     @property
     def is_under_way(self) -> bool:
@@ -94,6 +95,7 @@ class LiveTrials:
         self.state = run.state if ended or run.is_active else RunState.RUNNING
         if ended:
             self._run, self.result, self.failure = None, run.result, run.failure
+            self.is_displaced = run.is_displaced
 
     def draw(self, places: Sequence[int | None], num_trials: int) -> None:
         """Bring the lines up to date as often as may be; in the end always.

@@ -57,7 +57,6 @@ class ScheduleTrialModel:
         self._refusal = ""
         self._range_test: RangeTestResult | None = None
         self._rival = ""  # why the model is not free
-        self._stopped_by = ""
         self._tried: TriedSchedule | None = None
         self._trials = LiveTrials(clock, "a trial of a schedule")
         self._ending: words.Ending | None = None
@@ -101,11 +100,7 @@ class ScheduleTrialModel:
             self._range_test = frame.result or self._range_test
             is_testing = frame.state in (RunState.RUNNING, RunState.PAUSED)
             self._rival = words.RANGE_TEST_RUNS if is_testing else words.VERIFICATION_RUNS if is_verifying else ""
-            was_under_way = self._trials.is_under_way
             self._trials.follow()
-            if was_under_way and self._rival:
-                # A trial cannot begin beside another run, so that one came later, and has stopped this one.
-                self._stopped_by = words.BY_RANGE_TEST if is_testing else words.BY_VERIFICATION
 
     def make_job(self, train_step: TrainStep | None) -> ScheduleTrial:
         """The trial of the schedule as it stands.
@@ -136,7 +131,7 @@ class ScheduleTrialModel:
         """
         with self._lock:
             self._trials.begin(run, job.num_steps)
-            self._stopped_by, self._ending = "", None
+            self._ending = None
 
     # --- what there is to know ---
 
@@ -189,7 +184,7 @@ class ScheduleTrialModel:
             return words.NOT_RESTORED
         if self._rival and not self._trials.is_under_way:
             return self._rival
-        return self._schedule.frame().problem
+        return words.NO_SCHEDULE if self._schedule.frame().problem else ""
 
     def _present(self) -> TriedSchedule:
         """The schedule as it stands."""
@@ -213,7 +208,7 @@ class ScheduleTrialModel:
         if result is None:
             return words.Ending()
         if self._ending is None:
-            self._ending = words.ending(result, self._stopped_by)
+            self._ending = words.ending(result, self._trials.is_displaced)
         is_changed = bool(self._schedule.frame().problem) or self._tried != self._present()
         return self._ending.of_another_schedule() if is_changed else self._ending
 

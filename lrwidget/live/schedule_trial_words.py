@@ -16,9 +16,9 @@ NOT_RESTORED = (
     "This train step does not restore what it changes, so a trial would leave its mark, and the two trainings could "
     "not start from the same state. Use TorchStep, KerasStep or RestoringStep."
 )
+NO_SCHEDULE = "There is no schedule to try: its values make no sense together, for the reason above."
 RANGE_TEST_RUNS = "A range test of this model is running: wait for its end, or stop it."
 VERIFICATION_RUNS = "A verification of this model is running: wait for its end, or stop it."
-BY_RANGE_TEST, BY_VERIFICATION = "because a range test began", "because a verification began"
 
 NAMES = {SCHEDULE: "schedule", CONSTANT: "constant LR"}
 _FEW_STEPS = 2.0  # of a phase: what is shorter is hardly tried
@@ -37,7 +37,7 @@ class Ending:
 
     def of_another_schedule(self) -> Ending:
         """The same, where the schedule that is shown is no longer the one that was tried."""
-        return replace(self, caution=f"{self.caution} {_CHANGED}".strip())
+        return replace(self, caution=f"{self.caution} {_CHANGED}") if self.caution else self
 
 
 def plan(tried: TriedSchedule, num_steps: int, can_set_momentum: bool) -> str:
@@ -69,18 +69,18 @@ def _times(tried: TriedSchedule, num_steps: int) -> str:
     return f"{ratio:,.0f} times" if ratio >= 10 else f"{ratio:.2g} times"
 
 
-def ending(result: VerifyResult, stopped_by: str) -> Ending:
+def ending(result: VerifyResult, is_displaced: bool = False) -> Ending:
     """What the trial has shown.
 
     Parameters
     ----------
     result
         Its trainings: the schedule's, then the one at the constant rate; those that never began are missing.
-    stopped_by
-        What has stopped it besides the user, in words; or empty.
+    is_displaced
+        Whether another run of the model has stopped it.
     """
     if result.stop_reason in (StopReason.STOPPED, StopReason.INTERRUPTED):
-        return Ending(_stopped(result, stopped_by))
+        return Ending(_stopped(result, is_displaced))
     if result.stop_reason is StopReason.FAILED:
         return Ending()
     if not all(len(trial.losses) for trial in result.trials):
@@ -95,8 +95,8 @@ def ending(result: VerifyResult, stopped_by: str) -> Ending:
     return _compared(result, *ranked)
 
 
-def _stopped(result: VerifyResult, stopped_by: str) -> str:
-    why = f", {stopped_by}" if stopped_by else ""
+def _stopped(result: VerifyResult, is_displaced: bool) -> str:
+    why = ", because another run of this model began" if is_displaced else ""
     place = len(result.trials) - 1
     if place < 0 or not len(result.trials[place].losses):
         return f"Stopped before the first step{why}: there is nothing to compare."

@@ -42,7 +42,7 @@ class Workbench:
             raise TypeError(f"need a train step, a callable lr -> loss, got {train_step!r}")
         self.train_step = train_step
         self.session = Session(settings)
-        self.schedule = ScheduleModel()
+        self.schedule = ScheduleModel(steps_per_epoch=getattr(train_step, "steps_per_epoch", None))
         self.schedule_trial = ScheduleTrialModel(self.schedule, train_step, settings)
         self.verify = VerifyModel(settings)
         subject = subject_of(train_step)

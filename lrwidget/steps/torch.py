@@ -190,6 +190,12 @@ class TorchStep:
         return current_rank()
 
     @property
+    def steps_per_epoch(self) -> int | None:
+        """Steps in one pass over the batches; None where that is not known."""
+        num_batches = self._batches.num_batches
+        return None if num_batches is None else max(1, num_batches // self._update.accumulation_steps)
+
+    @property
     def set_momentum(self) -> Callable[[float], None] | None:
         """Sets the optimizers' momentum from the next step on, undone by leaving; None where one has no momentum."""
         return momentum_setter(self._optimizers)
