@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -203,6 +204,18 @@ def test_the_lower_end_is_told_with_its_lead() -> None:
     found = ending(result_of(FALL + 0.5 * (np.arange(100) > 10), FALL))
     assert found.conclusion.startswith("The constant LR ends lower, by 0.5 ±")
     assert (found.mood, found.best_place) == ("bad", CONSTANT)
+
+
+@pytest.mark.parametrize(
+    ("lead", "noise", "expected"),
+    [(350.0, 100.0, r"by 3\d0 ± \d0:"), (0.5, 0.1, r"by 0\.5\d? ± 0\.0\d:"), (5e-5, 1e-6, r"by 5e-05 ± \de-0\d:")],
+)
+def test_a_lead_is_rounded_to_its_uncertainty(lead: float, noise: float, expected: str) -> None:
+    """Large, small and tiny ones: no digit beyond the first one of the error."""
+    rng = np.random.default_rng(0)
+    fall = FALL * lead
+    found = ending(result_of(fall, fall + lead * (np.arange(100) > 10) + noise * rng.standard_normal(100)))
+    assert re.search(expected, found.conclusion), found.conclusion
 
 
 def test_what_chance_may_have_done_is_no_lead() -> None:

@@ -19,6 +19,8 @@ CSS = """
 .lrw-schedule-try { grid-area: try; gap: 4px; margin-top: 4px; padding-top: 6px;
   border-top: 1px solid var(--jp-border-color2, #d9dee3); }
 .lrw-schedule-try .widget-html { margin: 0; height: auto; min-width: 0; }
+.lrw-schedule-try .widget-html-content { min-width: 0; }
+.lrw-schedule-try > .widget-vbox { gap: 4px; }
 .lrw-trial-head { font-weight: 600; }
 .lrw-trial-actions { display: flex; flex-flow: row wrap; align-items: center; gap: 6px; }
 .lrw-schedule-try button { width: auto; margin: 0; align-self: flex-start; }

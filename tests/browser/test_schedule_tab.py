@@ -1,5 +1,7 @@
 """The Schedule tab in a real browser: keys on its sliders move the schedule, and what it hands over is PyTorch's."""
 
+import time
+
 import pytest
 
 from tests.browser.cells import TRAINING, WIDGET
@@ -227,6 +229,7 @@ def test_try_it_stopped_and_to_the_end(lab: LabPage) -> None:
     assert lab.evaluate(UNCHANGED)
 
     lab.evaluate("0", before="pause = 0.005")
+    widget.root.get_by_role("combobox", name="Schedule").select_option("Cosine decay")
     steps = widget.root.get_by_label("steps each").locator("visible=true")
     steps.fill("30")
     steps.press("Enter")
@@ -236,3 +239,9 @@ def test_try_it_stopped_and_to_the_end(lab: LabPage) -> None:
     lab.page.wait_for_function(HAVE_POINTS, arg=[30, 30])
     assert lab.evaluate(UNCHANGED)
     assert widget.controls_without("name") == []
+    for width in (480, 1600):
+        lab.page.set_viewport_size({"width": width, "height": 2400})  # what is out of sight does not answer
+        deadline = time.monotonic() + 10
+        while widget.cut_texts() and time.monotonic() < deadline:  # figures answer a while later
+            lab.page.wait_for_timeout(100)
+        assert widget.cut_texts() == []
