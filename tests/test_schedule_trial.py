@@ -363,6 +363,24 @@ def test_an_exception_is_shown_and_dismissed(stage: Stage) -> None:
     assert stage.frame().failure is None
 
 
+def test_a_training_without_a_single_step_is_told() -> None:
+    """Where the data are used up at once in one of the two, the frame says so and shows the other."""
+    weights, calls = {"w": 4.0}, []
+
+    def train_fn(lr: float) -> float:
+        calls.append(lr)
+        if len(calls) == 1:
+            raise StopIteration
+        return 1.0
+
+    stage = Stage(RestoringStep(train_fn, save=weights.copy, restore=weights.update))
+    stage.driver.start()
+    frame = stage.finish()
+    assert "data were used up" in frame.conclusion
+    assert frame.rows[SCHEDULE].words.startswith("not finished")
+    assert len(frame.lines[CONSTANT].steps) == 40
+
+
 def held_up(stage: Stage, start: Callable[[], object]) -> None:
     stage.step.waits_at = len(stage.step.given) + 5
     stage.step.reached.clear()

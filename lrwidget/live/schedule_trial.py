@@ -62,6 +62,11 @@ class ScheduleTrial(Trainings):
     num_steps
         Steps of each training.
 
+    Attributes
+    ----------
+    tried
+        As given.
+
     Raises
     ------
     TypeError
@@ -71,6 +76,7 @@ class ScheduleTrial(Trainings):
     """
 
     def __init__(self, train_step: TrainStep, tried: TriedSchedule, num_steps: int) -> None:
+        self.tried = tried
         places = tried.places(num_steps)
         rate_at = np.atleast_1d(tried.schedule(places)).tolist().__getitem__
         finder = LearningRateFinder()

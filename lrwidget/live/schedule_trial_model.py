@@ -16,6 +16,7 @@ from lrwidget.live.frames import Frame
 from lrwidget.live.live_trials import LiveTrials
 from lrwidget.live.run import Run, RunState
 from lrwidget.live.schedule_model import ScheduleModel
+from lrwidget.live.schedule_preview import ScheduleFrame
 from lrwidget.live.schedule_trial import ScheduleTrial, TriedSchedule, momentum_setter
 from lrwidget.live.schedule_trial_frames import CONSTANT, SCHEDULE, ScheduleTrialFrame, TrainingRow
 from lrwidget.result import RangeTestResult, StopReason
@@ -111,15 +112,12 @@ class ScheduleTrialModel:
             If its values make no sense together, or nothing can train it now.
         """
         with self._lock:
-            obstacle = self._obstacle()
-            if obstacle or train_step is None:
-                raise ValueError(obstacle)
+            shown = self._schedule.frame()
             self._trials.follow()
-            tried = self._present()
-            job = ScheduleTrial(train_step, tried, self._steps_of_each())
-            if not self._trials.is_under_way:
-                self._tried = tried
-            return job
+            obstacle, tried = self._obstacle(shown), _tried(shown)
+            if obstacle or train_step is None or tried is None:
+                raise ValueError(obstacle)
+            return ScheduleTrial(train_step, tried, self._steps_of_each())
 
     def begin(self, run: Run[Any], job: ScheduleTrial) -> None:
         """Follow this run of that job; it need not have started.
@@ -131,7 +129,7 @@ class ScheduleTrialModel:
         """
         with self._lock:
             self._trials.begin(run, job.num_steps)
-            self._ending = None
+            self._tried, self._ending = job.tried, None
 
     # --- what there is to know ---
 
@@ -143,10 +141,10 @@ class ScheduleTrialModel:
     def frame(self) -> ScheduleTrialFrame:
         """What is to be seen now."""
         with self._lock:
-            trials = self._trials
+            trials, shown = self._trials, self._schedule.frame()
             trials.follow()
             trials.draw(_PLACES, len(_PLACES))
-            obstacle, ending = self._obstacle(), self._outcome()
+            obstacle, ending = self._obstacle(shown), self._outcome(shown)
             fraction, progress = trials.progress(len(_PLACES))
             return ScheduleTrialFrame(
                 state=trials.state,
@@ -157,7 +155,7 @@ class ScheduleTrialModel:
                 log=trials.lines.log,
                 best_place=ending.best_place,
                 num_steps=self._steps_of_each(),
-                plan="" if obstacle else self._plan(),
+                plan="" if obstacle else self._plan(shown),
                 budget="" if obstacle else self._budget(),
                 progress=progress,
                 fraction=fraction,
@@ -176,7 +174,7 @@ class ScheduleTrialModel:
     def _steps_of_each(self) -> int:
         return self._settings.num_steps if self._num_steps is None else self._num_steps
 
-    def _obstacle(self) -> str:
+    def _obstacle(self, shown: ScheduleFrame) -> str:
         """Why nothing can be tried now, whatever the trial under way does."""
         if self._train_step is None:
             return words.NO_TRAINING
@@ -184,33 +182,25 @@ class ScheduleTrialModel:
             return words.NOT_RESTORED
         if self._rival and not self._trials.is_under_way:
             return self._rival
-        return words.NO_SCHEDULE if self._schedule.frame().problem else ""
+        return "" if _tried(shown) is not None else words.NO_SCHEDULE
 
-    def _present(self) -> TriedSchedule:
-        """The schedule as it stands."""
-        frame = self._schedule.frame()
-        if frame.problem or frame.preview is None:
-            raise ValueError(frame.problem)
-        return TriedSchedule(frame.preview.schedule, frame.total_steps, frame.preview.high, frame.title)
-
-    def _plan(self) -> str:
-        can_set_momentum = momentum_setter(self._train_step) is not None
-        return words.plan(self._present(), self._steps_of_each(), can_set_momentum)
+    def _plan(self, shown: ScheduleFrame) -> str:
+        tried, can_set_momentum = _tried(shown), momentum_setter(self._train_step) is not None
+        return "" if tried is None else words.plan(tried, self._steps_of_each(), can_set_momentum)
 
     def _budget(self) -> str:
         num_steps = self._steps_of_each()
         cost = VerifyPlan((), num_steps, len(_PLACES) * num_steps)
         return verify_words.budget(cost, self._range_test)
 
-    def _outcome(self) -> words.Ending:
+    def _outcome(self, shown: ScheduleFrame) -> words.Ending:
         """What came out, and whether the schedule has been changed since."""
         result = self._trials.result
         if result is None:
             return words.Ending()
         if self._ending is None:
             self._ending = words.ending(result, self._trials.is_displaced)
-        is_changed = bool(self._schedule.frame().problem) or self._tried != self._present()
-        return self._ending.of_another_schedule() if is_changed else self._ending
+        return self._ending if self._tried == _tried(shown) else self._ending.of_another_schedule()
 
     def _rows(self) -> tuple[TrainingRow, ...]:
         tried, result = self._tried, self._trials.result
@@ -226,7 +216,14 @@ class ScheduleTrialModel:
 
     def _row(self, place: int, standing: Standing | None) -> str:
         series = self._trials.series
-        if place >= len(series):
+        if place >= len(series) or not len(series[place]):
             is_coming = self._trials.is_under_way
             return words.row(None, None, standing) if is_coming or standing is not None else ""
         return words.row(len(series[place]), float(series[place].lrs[-1]), standing)
+
+
+def _tried(shown: ScheduleFrame) -> TriedSchedule | None:
+    """What is tried of this frame; None where its values make no schedule."""
+    if shown.problem or shown.preview is None:
+        return None
+    return TriedSchedule(shown.preview.schedule, shown.total_steps, shown.preview.high, shown.title)
