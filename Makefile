@@ -4,6 +4,7 @@ PYTHONS ?= python3.11 python3.12 python3.13 python3 python
 PIP_ARGS ?=
 LAB_ARGS ?=
 TEST_ARGS ?=
+WORKERS ?= logical
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -27,9 +28,10 @@ help:
 lab: $(VENV)/.lab
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m jupyterlab --LabApp.default_url=/lab/tree/$(QUICKSTART) $(AS_ROOT) $(LAB_ARGS)
 
-# One thread for the numerical libraries: the tests share the machine with a browser and servers.
+# One thread for the numerical libraries: the tests share the machine with a browser and servers. Several files at a time
+# (WORKERS=0: one after the other), since much of the time is waiting for those.
 test: $(VENV)/.dev $(VENV)/.chromium
-	OMP_NUM_THREADS=1 $(PY) -m pytest $(TEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=loadfile $(TEST_ARGS)
 
 check: $(VENV)/.dev
 	$(PY) -m ruff check .

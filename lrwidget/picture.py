@@ -63,8 +63,8 @@ def to_svg(result: RangeTestResult) -> str:
     summary = f"{_headline(result)}. {result.diagnosis.message}"
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="lrwidget" role="img" viewBox="0 0 {_WIDTH} {height}" '
-            f'width="{_WIDTH}" height="{height}" style="max-width: 100%; height: auto" '
+            '<svg xmlns="http://www.w3.org/2000/svg" class="lrwidget-picture" role="img" '
+            f'viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" style="max-width: 100%; height: auto" '
             'font-family="system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif" font-size="13">',
             f"<title>{escape(summary)}</title>",
             f"<style>@media (prefers-color-scheme: dark) {{ {_dark_rules()} }}</style>",

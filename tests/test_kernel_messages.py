@@ -40,7 +40,11 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlockingKernelC
 
 def execute(client: BlockingKernelClient, code: str) -> list[dict[str, Any]]:
     """Run code to its end and return the messages that it caused; an exception in it is raised here."""
-    request = client.execute(code, allow_stdin=False)
+    return follow(client, client.execute(code, allow_stdin=False))
+
+
+def follow(client: BlockingKernelClient, request: str) -> list[dict[str, Any]]:
+    """Wait for the end of what was asked for and return the messages that it caused."""
     messages = []
     while True:
         message = client.get_iopub_msg(timeout=120)
@@ -102,3 +106,35 @@ def test_an_idle_widget_is_silent(kernel: BlockingKernelClient) -> None:
     assert sum(late) <= 15  # one frame: as many widgets as it touches, each once
     messages = execute(kernel, "time.sleep(1.0)")
     assert Counter(message["msg_type"] for message in updates(messages)) == Counter()
+
+
+def create_subshell(client: BlockingKernelClient) -> str:
+    """Ask the kernel for another shell beside the one that runs cells, as JupyterLab does for widgets."""
+    client.control_channel.send(client.session.msg("create_subshell_request", {}))
+    reply: dict[str, Any] = client.get_control_msg(timeout=60)
+    return str(reply["content"]["subshell_id"])
+
+
+def click(client: BlockingKernelClient, comm_id: str, subshell_id: str) -> None:
+    """Send what JupyterLab sends when a button is clicked."""
+    data = {"method": "custom", "content": {"event": "click"}}
+    message = client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
+    message["header"]["subshell_id"] = subshell_id
+    client.shell_channel.send(message)
+
+
+def test_stop_is_heard_while_another_cell_computes(kernel: BlockingKernelClient) -> None:
+    """After a click on Run, one on Stop ends the run although the shell of the cells is busy for longer."""
+    subshell_id = create_subshell(kernel)
+    made = execute(kernel, "widget = make(0.02, 2000)\nwidget")
+    opened = [m["content"] for m in made if m["msg_type"] == "comm_open"]
+    buttons = {o["data"]["state"].get("description"): o["comm_id"] for o in opened}
+    click(kernel, buttons["Run"], subshell_id)
+    execute(kernel, "while widget.state != 'running': time.sleep(0.01)")
+    busy = "for _ in range(400):\n  time.sleep(0.1 * (widget.state == 'running'))\nprint(widget.state)"
+    request = kernel.execute(busy)
+    while kernel.get_iopub_msg(timeout=60)["msg_type"] != "execute_input":
+        pass
+    click(kernel, buttons["Stop"], subshell_id)
+    printed = follow(kernel, request)
+    assert [m["content"]["text"] for m in printed if m["msg_type"] == "stream"] == ["stopped\n"]

@@ -155,7 +155,7 @@ def test_logarithms_are_drawn_on_request(stage: Stage) -> None:
 
 
 def test_messages(messages: list[dict[str, Any]]) -> None:
-    """What changes nothing sends nothing; both coordinates of a curve travel together; Stop is never written to."""
+    """What changes nothing sends nothing; x and y of a curve travel together; Stop is written to by the click alone."""
     stage = Stage()
     messages.clear()
     stage.render()
@@ -166,7 +166,7 @@ def test_messages(messages: list[dict[str, Any]]) -> None:
     drawn = [m["state"] for m in messages if m["comm"] == line and {"x", "y"} & m["state"].keys()]
     assert drawn
     assert all({"x", "y"} <= state.keys() for state in drawn)
-    assert not [m for m in messages if m["comm"] == stage.view.stop.comm.comm_id]
+    assert [m["method"] for m in messages if m["comm"] == stage.view.stop.comm.comm_id] == ["update"]
     stage.render()
     messages.clear()
     stage.render()

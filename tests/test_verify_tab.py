@@ -252,12 +252,14 @@ def test_x_and_y_of_a_curve_come_in_one_message(messages: list[dict[str, Any]]) 
     assert all({"x", "y"} <= set(state) for state in drawn)
 
 
-def test_stop_is_never_written_to(messages: list[dict[str, Any]]) -> None:
-    """So that a kernel that is busy with another cell still hears it."""
+def test_stop_is_written_to_only_by_the_click_that_starts(messages: list[dict[str, Any]]) -> None:
+    """So that a kernel that is busy with another cell hears it where it has heard that click."""
     stage = Stage()
     stage.select(0.02)
     messages.clear()
     stage.tab.start.click()
+    assert [m["method"] for m in messages if m.get("comm") == stage.tab.stop.comm.comm_id] == ["update"]
+    messages.clear()
     stage.finish()
     assert not [m for m in messages if m.get("comm") == stage.tab.stop.comm.comm_id]
 

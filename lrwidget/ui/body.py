@@ -103,8 +103,10 @@ class Body:
 
     def _on_run_click(self) -> None:
         if not self._bench.session.is_busy:  # the second of two quick clicks
+            self.controls.listen_from_here()
             self._bench.begin().start()
 
     def _on_repeat_click(self, num_runs: int) -> None:
+        self.controls.listen_from_here()
         self._bench.begin(num_runs).start()
         self.tabs.open("Range test")

@@ -10,7 +10,7 @@ from lrwidget.live.frames import Frame, Progress
 from lrwidget.live.run import RunState
 from lrwidget.live.session import Session
 from lrwidget.ui import markup
-from lrwidget.ui.parts import Act, button, set_traits
+from lrwidget.ui.parts import Act, answer_from_here, button, set_traits
 from lrwidget.ui.setting import Setting
 
 _SMOOTH = "Weight of the newest loss in the smoothed curve: smaller is smoother. Redraws, never retrains"
@@ -19,9 +19,8 @@ _SMOOTH = "Weight of the newest loss in the smoothed curve: smaller is smoother.
 class Controls:
     """Run, Pause, Stop and Clear; the progress; the settings.
 
-    Pause, Resume and Stop are never written to after they were made: a kernel that is busy with another cell still
-    answers a button whose last message came from the browser. Which of them can be seen and pressed is decided by the
-    class of the box around them.
+    Pause, Resume and Stop are written to when a click starts a run and never else, so that a kernel that is busy with
+    another cell still answers them. Which can be seen and pressed is decided by the class of the box around them.
 
     Parameters
     ----------
@@ -71,6 +70,10 @@ class Controls:
         grid = Box([setting.box for setting in self.settings.values()]).add_class("lrw-settings")
         self.box = VBox([self._toolbar, grid, self._refusal]).add_class("lrw-controls")
 
+    def listen_from_here(self) -> None:
+        """Called while a click is handled that starts a run."""
+        answer_from_here(self.pause, self.resume, self.stop)
+
     def render(self, frame: Frame) -> None:
         """Show this frame."""
         last, self._frame = self._frame, frame
@@ -96,7 +99,8 @@ class Controls:
         made = button(name, tooltip, name.lower(), self._act, action)
         made.button_style = style
         made.add_class(f"lrw-{name.lower()}")
-        # Counting its views makes the browser send a first message, which routes the clicks past a busy cell.
+        # Counting its views makes the browser send a first message, which mostly routes the clicks past a busy cell
+        # for runs that were started by code too.
         made._view_count = 0
         return made
 

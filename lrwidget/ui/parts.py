@@ -38,6 +38,16 @@ def button(name: str, tooltip: str, icon: str, act: Act, action: Callable[[], ob
     return made
 
 
+def answer_from_here(*buttons: Button) -> None:
+    """Have the next clicks on these buttons handled where the message that is handled now came in.
+
+    That is a shell of its own beside the one that runs cells, where the front end has asked the kernel for one; so the
+    buttons answer while a cell computes. ipykernel takes a widget's messages to the shell that it was last written for.
+    """
+    for made in buttons:
+        made.send_state("tooltip")
+
+
 def set_traits(widget: Any, **values: Any) -> None:
     """Set the traits of a widget that differ: a message for each, none for those that stay."""
     for name, value in values.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ipywidgets import HTML, Box, Text, ToggleButton, VBox
@@ -11,7 +12,7 @@ from lrwidget.live.schedule_trial_frames import ScheduleTrialFrame
 from lrwidget.live.schedule_trial_model import ScheduleTrialModel
 from lrwidget.ui import markup
 from lrwidget.ui import schedule_markup as words
-from lrwidget.ui.parts import Act, button, set_traits
+from lrwidget.ui.parts import Act, answer_from_here, button, set_traits
 from lrwidget.ui.schedule_style import TRAININGS
 from lrwidget.ui.trial_plot import TrialPlot
 
@@ -43,12 +44,10 @@ class ScheduleTrialView:
         self._is_rendering = False
         self._was_busy = False
         tip = "Train for a short while with this schedule and with a constant LR at its peak, then put the model back"
-        self.start = button("Try it", tip, "run", act, start)
+        self.start = button("Try it", tip, "run", act, partial(self._on_start_click, start))
         self.start.button_style = "primary"
         tip = "End the training under way, and put the model back"
         self.stop = button("Stop trying", tip, "stop", act, stop).add_class("lrw-trial-stop")
-        # Never written to after it was made, so that a kernel that is busy with another cell still hears it.
-        self.stop._view_count = 0
         tip = "Train steps with each; empty for as many as the range test has"
         self.num_steps = Text(description="steps each", continuous_update=False, tooltip=tip)
         self._listen(self.num_steps, model.set_num_steps)
@@ -67,6 +66,10 @@ class ScheduleTrialView:
         self.box = VBox(parts).add_class("lrw-schedule-try")
 
     # Inputs: any thread; they call intents and nothing else
+
+    def _on_start_click(self, start: Callable[[], object]) -> None:
+        answer_from_here(self.stop)
+        start()
 
     def _listen(self, source: Any, intent: Callable[[Any], None]) -> None:
         def on_source_value(change: Any) -> None:

@@ -15,7 +15,7 @@ from lrwidget.live.verify_frames import TrialRow, VerifyFrame
 from lrwidget.live.verify_model import MOST_LRS, VerifyModel
 from lrwidget.ui import markup
 from lrwidget.ui import verify_markup as words
-from lrwidget.ui.parts import Act, button, set_traits
+from lrwidget.ui.parts import Act, answer_from_here, button, set_traits
 from lrwidget.ui.trial_plot import TrialPlot
 from lrwidget.ui.verify_style import STYLES, css
 
@@ -79,13 +79,11 @@ class VerifyTab:
 
     def _make_actions(self, start: Callable[[], object], stop: Callable[[], object]) -> None:
         tip = "Train for a short while at each of these rates, then put the model back"
-        self.start = button("Verify", tip, "run", self._act, start)
+        self.start = button("Verify", tip, "run", self._act, partial(self._on_start_click, start))
         self.start.button_style = "primary"
         tip = "End the training under way and keep what has been recorded"
         self.stop = button("Stop verifying", tip, "stop", self._act, stop)
         self.stop.add_class("lrw-verify-stop")
-        # Never written to after it was made, so that a kernel that is busy with another cell still hears it.
-        self.stop._view_count = 0
         tip = "Train steps at each rate; empty for as many as the range test has"
         self.num_steps = Text(description="steps each", continuous_update=False, tooltip=tip)
         self._listen(self.num_steps, self._model.set_num_steps)
@@ -125,6 +123,10 @@ class VerifyTab:
         set_traits(self._repeat.layout, display="none" if repeat is None else None)
 
     # Inputs: any thread; they call intents and nothing else
+
+    def _on_start_click(self, start: Callable[[], object]) -> None:
+        answer_from_here(self.stop)
+        start()
 
     def _listen(self, source: Any, intent: Callable[[Any], None]) -> None:
         def on_source_value(change: Any) -> None:

@@ -36,7 +36,7 @@ def test_html_export_holds_the_finished_curve(executed: nbformat.NotebookNode) -
     lines = [model for model in models if model.get("_model_name") == "LinesModel"]
     assert num_points in [max((line["x"] or {}).get("shape", [0])) for line in lines]
     assert any("the loss exploded" in str(model.get("value")) for model in models)
-    assert re.search(r'<svg[^>]+class="lrwidget"', page) or "data:image/svg" in page
+    assert re.search(r'<svg[^>]+class="lrwidget-picture"', page) or "data:image/svg" in page
 
 
 def test_saved_notebook_shows_its_last_picture(lab: LabPage, executed: nbformat.NotebookNode) -> None:
