@@ -2,9 +2,12 @@
 
 import os
 import random
+from typing import Any
 
+import comm
 import numpy as np
 import pytest
+from comm.base_comm import BaseComm
 
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("KERAS_BACKEND", "torch")  # its own default needs TensorFlow
@@ -22,3 +25,16 @@ def _seeds() -> None:
     """Every test draws the same numbers, whatever ran before it."""
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 - the tests check that the legacy generator is restored
+
+
+@pytest.fixture
+def messages(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """All messages that widgets send to the browser, from now on."""
+    sent: list[dict[str, Any]] = []
+
+    class Recorder(BaseComm):
+        def publish_msg(self, msg_type: str, data: Any = None, **_: Any) -> None:
+            sent.append({"type": msg_type, "comm": self.comm_id, **(data or {})})
+
+    monkeypatch.setattr(comm, "create_comm", lambda *args, **kwargs: Recorder(*args, **kwargs))
+    return sent

@@ -145,6 +145,41 @@ def _fail(place, moment, kind, training, step):
     return caught.value.partial_result.stop_reason
 
 
+def _try_schedule(prepare, training, step):
+    """One-cycle, momentum included, and then a constant rate; prepared to end in some other way, perhaps."""
+    widget = LRFinderWidget(step, finder=finder)
+    driver = widget._bench.schedule_driver
+    close = prepare(training, driver)
+    driver.start()
+    close()
+    assert driver.newest.has_ended(PATIENCE_SECONDS)
+    widget.close()
+    return driver.newest.stop_reason
+
+
+def _to_the_end(training, driver):
+    return lambda: None
+
+
+def _stopped_in_the_middle(training, driver):
+    reached, go = _in_the_middle(training)
+
+    def stop():
+        assert reached.wait(PATIENCE_SECONDS)
+        driver.stop()
+        go.set()
+
+    return stop
+
+
+def _failing_at_the_constant_rate(training, driver):
+    def fail():
+        raise ValueError("in the second training")
+
+    training.fault.arm("optimizer step", NUM_STEPS + 3, fail)
+    return lambda: None
+
+
 WAYS = {
     "normal end": (_range_test, StopReason.COMPLETED),
     "divergence": (_diverge, StopReason.DIVERGED),
@@ -158,6 +193,9 @@ WAYS = {
     "kernel interrupt": (_kernel_interrupt, StopReason.INTERRUPTED),
     "kernel interrupt while saving": (functools.partial(_interrupt_when, "__init__", 5), StopReason.INTERRUPTED),
     "kernel interrupt while restoring": (functools.partial(_interrupt_when, "restore", 5), StopReason.COMPLETED),
+    "schedule tried": (functools.partial(_try_schedule, _to_the_end), StopReason.COMPLETED),
+    "schedule tried and stopped": (functools.partial(_try_schedule, _stopped_in_the_middle), StopReason.STOPPED),
+    "schedule tried and failed": (functools.partial(_try_schedule, _failing_at_the_constant_rate), StopReason.FAILED),
     "out of memory": (functools.partial(_fail, "forward", "middle", torch.OutOfMemoryError), StopReason.FAILED),
 }
 for _place in PLACES:

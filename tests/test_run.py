@@ -257,7 +257,7 @@ def test_one_start_each() -> None:
 
 
 def test_second_run_stops_the_first() -> None:
-    """Of two runs of one model the later stops the earlier, and begins only when the model is restored."""
+    """Of two runs of one model the later stops the earlier, which says so, and begins when the model is restored."""
     gate = Gate()
     first, second = make_run(gate), make_run(gate)
     first.start()
@@ -270,6 +270,7 @@ def test_second_run_stops_the_first() -> None:
     assert len(second.wait(SECONDS)) == 20
     assert (first.state, second.state, gate.num_restored) == ("stopped", "done", 2)
     assert gate.lrs[3:] == FINDER.learning_rates().tolist()
+    assert (first.is_displaced, second.is_displaced) == (True, False)
 
 
 def test_waiting_run_can_be_stopped() -> None:
@@ -283,6 +284,7 @@ def test_waiting_run_can_be_stopped() -> None:
     wait_until(lambda: first.is_stopping)
     second.stop()
     assert len(second.wait(SECONDS)) == 0
+    assert not second.is_displaced  # stopped, but by its user
     assert first.is_active
     gate.let(1)
     first.wait(SECONDS)

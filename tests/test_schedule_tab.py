@@ -9,11 +9,9 @@ import time
 from html import unescape
 from typing import Any
 
-import comm
 import numpy as np
 import pandas as pd
 import pytest
-from comm.base_comm import BaseComm
 from ipywidgets import Widget
 
 from lrwidget import schedules
@@ -33,19 +31,6 @@ def variables() -> dict[str, Any]:
 @pytest.fixture
 def tab(variables: dict[str, Any]) -> ScheduleTab:
     return ScheduleTab(ScheduleModel(1e-2, 1000), namespace=variables)
-
-
-@pytest.fixture
-def messages(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """All messages to the browser, from now on."""
-    sent: list[dict[str, Any]] = []
-
-    class Recorder(BaseComm):
-        def publish_msg(self, msg_type: str, data: Any = None, **_: Any) -> None:
-            sent.append({"type": msg_type, **(data or {})})
-
-    monkeypatch.setattr(comm, "create_comm", lambda *args, **kwargs: Recorder(*args, **kwargs))
-    return sent
 
 
 def value_control(tab: ScheduleTab, key: str) -> ValueControl:

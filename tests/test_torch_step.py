@@ -1147,6 +1147,30 @@ def test_refuses_a_closure_beside_a_scaler():
     )
 
 
+class Endless(IterableDataset):
+    def __iter__(self):
+        yield from make_batches()
+
+
+def test_steps_per_epoch_where_the_batches_have_a_length():
+    """Batches in one pass over those of a step; None for what has no length, and for one batch used for ever."""
+
+    def steps_per_epoch(batches, **options):
+        model = make_model()
+        return TorchStep(
+            model, torch.optim.SGD(model.parameters(), 0.1), cross_entropy, batches, **options
+        ).steps_per_epoch
+
+    data = TensorDataset(torch.randn(50, 5), torch.zeros(50, dtype=torch.long))
+    assert steps_per_epoch(DataLoader(data, batch_size=8)) == 7
+    assert steps_per_epoch(DataLoader(data, batch_size=8, drop_last=True), accumulation_steps=3) == 2
+    assert steps_per_epoch(make_batches(4)) == 4
+    assert steps_per_epoch(make_batches(4), accumulation_steps=9) == 1
+    assert steps_per_epoch(DataLoader(Endless(), batch_size=None)) is None
+    assert steps_per_epoch(iter(make_batches())) is None
+    assert steps_per_epoch(make_batches(1)[0]) is None
+
+
 def test_no_warnings_and_no_leftovers():
     """A run warns of nothing and keeps neither the batches nor the snapshot alive."""
     model = make_model()

@@ -12,7 +12,7 @@ import pytest
 from lrwidget import LearningRateFinder
 from lrwidget.live.run import Run, RunState
 from lrwidget.live.session import Session
-from lrwidget.live.verify_driver import VerifyDriver
+from lrwidget.live.trial_driver import TrialDriver
 from lrwidget.live.verify_frames import VerifyFrame
 from lrwidget.live.verify_lines import LineMaker
 from lrwidget.live.verify_model import MOST_LRS, VerifyModel
@@ -57,7 +57,7 @@ class Stage:
         self.session = Session(FINDER)
         self.model = VerifyModel(FINDER)
         self.step = Bowl()
-        self.driver = VerifyDriver(self.model, self.step, self.step)
+        self.driver = TrialDriver(self.model, self.step, self.step)
         if selected_lr is not None:
             self.select(selected_lr)
 

@@ -8,15 +8,13 @@ from collections.abc import Callable
 from html import unescape
 from typing import Any
 
-import comm
 import numpy as np
 import pytest
-from comm.base_comm import BaseComm
 from ipywidgets import Button, Widget
 
 from lrwidget import LearningRateFinder, RestoringStep
 from lrwidget.live.session import Session
-from lrwidget.live.verify_driver import VerifyDriver
+from lrwidget.live.trial_driver import TrialDriver
 from lrwidget.live.verify_model import MOST_LRS, VerifyModel
 from lrwidget.ui.parts import tree
 from lrwidget.ui.verify_style import COLOURS, STROKES
@@ -24,19 +22,6 @@ from lrwidget.ui.verify_tab import VerifyTab
 
 FINDER = LearningRateFinder(num_steps=40)
 SECONDS = 10
-
-
-@pytest.fixture
-def messages(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """All messages to the browser, from now on."""
-    sent: list[dict[str, Any]] = []
-
-    class Recorder(BaseComm):
-        def publish_msg(self, msg_type: str, data: Any = None, **_: Any) -> None:
-            sent.append({"type": msg_type, "comm": self.comm_id, **(data or {})})
-
-    monkeypatch.setattr(comm, "create_comm", lambda *args, **kwargs: Recorder(*args, **kwargs))
-    return sent
 
 
 class Stage:
@@ -47,7 +32,7 @@ class Stage:
         self.session = Session(FINDER)
         self.model = VerifyModel(FINDER)
         step = RestoringStep(train_fn or self.train, save=self.weights.copy, restore=self.weights.update)
-        self.driver = VerifyDriver(self.model, step, self)
+        self.driver = TrialDriver(self.model, step, self)
         self.repeats: list[int] = []
         self.errors: list[BaseException] = []
         self.tab = VerifyTab(

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
-from time import perf_counter
 
 from lrwidget.finder import LearningRateFinder
-from lrwidget.result import StopReason
+from lrwidget.live.trainings import Trainings
 from lrwidget.steps import TrainStep
 from lrwidget.verify import TrialRecord, Verification
-from lrwidget.verify_result import VerifyResult
 
 
-class RaceJob(Iterator[TrialRecord]):
+class RaceJob(Trainings):
     """Trainings under way side by side: iterate it to train.
 
     Each lane is a verification of one rate with a train step of its own. A lane whose loss is not finite rests; the
@@ -41,42 +39,8 @@ class RaceJob(Iterator[TrialRecord]):
         if not len(lrs) or list(lrs) != sorted(set(lrs)):
             raise ValueError(f"need at least one learning rate, rising, got {list(lrs)}")
         finder = LearningRateFinder()
-        self.num_steps = num_steps
         self.lanes = [Verification(finder, make_train_step(), lrs=[lr], num_steps=num_steps) for lr in lrs]
-        self._started = perf_counter()
-        self._reason: StopReason | None = None
-        self._records = _run(self.lanes, num_steps)
-
-    def __next__(self) -> TrialRecord:
-        try:
-            return next(self._records)
-        except StopIteration:
-            self._reason = self._reason or StopReason.COMPLETED
-            raise
-
-    def stop(self, reason: StopReason = StopReason.STOPPED) -> None:
-        """End all lanes now, for that reason, unless the race has ended already."""
-        self._reason = self._reason or reason
-        self._records.close()
-
-    def close(self) -> None:
-        """End the race now."""
-        self.stop()
-
-    @property
-    def stop_reason(self) -> StopReason | None:
-        """Why the race ended; None while it goes on."""
-        return self._reason
-
-    @property
-    def result(self) -> VerifyResult:
-        """What the lanes have recorded so far, as one verification."""
-        return VerifyResult(
-            tuple(trial for lane in self.lanes for trial in lane.result.trials),
-            self.num_steps,
-            stop_reason=self._reason or StopReason.STOPPED,
-            seconds=perf_counter() - self._started,
-        )
+        super().__init__(self.lanes, _run(self.lanes, num_steps), num_steps)
 
 
 def _run(lanes: Sequence[Verification], num_steps: int) -> Generator[TrialRecord, None, None]:

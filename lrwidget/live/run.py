@@ -79,6 +79,8 @@ class Run(Generic[Record]):
         The job's, once the run has ended.
     failure
         The exception that ended the run as text, or None.
+    is_displaced
+        Whether another run of the subject has stopped it.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Run(Generic[Record]):
         self.result: Any = None
         self.stop_reason: StopReason | None = None
         self.failure: Failure | None = None
+        self.is_displaced = False
         self._job: Job[Record] | None = job
         self._subject = job if subject is None else subject
         self._context = context
@@ -190,6 +193,12 @@ class Run(Generic[Record]):
                 self._changed.notify_all()
                 if self._job is not None and getattr(self._job, "can_stop_elsewhere", False):
                     self._job.stop(reason)
+
+    def displace(self) -> None:
+        """Stop, to make room for another run of the same subject."""
+        if not self.is_unwanted() and not self.has_ended():
+            self.is_displaced = True
+        self.stop()
 
     @property
     def status(self) -> str:

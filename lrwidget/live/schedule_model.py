@@ -193,6 +193,7 @@ class ScheduleModel:
             length = (_EPOCHS, _BATCHES) if self._by_epochs else (_TOTAL,)
             return ScheduleFrame(
                 name=self._name,
+                title=self._title(),
                 summary=entry.summary,
                 controls=tuple(map(self._control, own)),
                 length=tuple(map(self._control, length)),

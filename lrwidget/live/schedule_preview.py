@@ -73,6 +73,8 @@ class ScheduleFrame:
     ----------
     name, summary
         The chosen schedule and one line about it.
+    title
+        What tells it from others in few words.
     controls
         The values of the schedule, in order.
     length
@@ -100,6 +102,7 @@ class ScheduleFrame:
     """
 
     name: str
+    title: str
     summary: str
     controls: tuple[Control, ...]
     length: tuple[Control, ...]

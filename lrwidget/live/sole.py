@@ -15,6 +15,7 @@ _EXIT_SECONDS = 2.0
 class Stoppable(Protocol):
     """A run, as far as this file knows it."""
 
+    def displace(self) -> None: ...
     def stop(self) -> None: ...
     def has_ended(self, timeout: float | None) -> bool: ...
     def is_mine(self) -> bool: ...
@@ -47,7 +48,7 @@ def sole_run(run: Stoppable, subject: object) -> Iterator[None]:
             continue
         if earlier[1].is_mine():
             raise RuntimeError("this model is in a run already, and that run waits for this line; end it first")
-        earlier[1].stop()
+        earlier[1].displace()
         earlier[1].has_ended(_POLL_SECONDS)
     try:
         yield
@@ -64,7 +65,7 @@ def stop_run_of(subject: object) -> None:
     """
     entry = _active.get(id(subject))
     if entry is not None and entry[0] is subject and not entry[1].is_mine():
-        entry[1].stop()
+        entry[1].displace()
         entry[1].has_ended(None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lrwidget.axes import short_number
 from lrwidget.live.failure import Failure
 from lrwidget.live.run import RunState
 from lrwidget.result import FloatArray
@@ -122,3 +123,13 @@ class VerifyFrame:
     refusal: str
     failure: Failure | None
     result: VerifyResult | None
+
+    @property
+    def names(self) -> dict[int, str]:
+        """What each line is called, by place."""
+        return {row.place: short_number(row.lr) for row in self.rows}
+
+    @property
+    def best_place(self) -> int | None:
+        """The place of the rate to train with."""
+        return next((row.place for row in self.rows if row.is_best), None)

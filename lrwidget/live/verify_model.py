@@ -6,23 +6,19 @@ import math
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from itertools import groupby
 from time import perf_counter
 from typing import Any
 
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live import verify_words
-from lrwidget.live.budget import DrawBudget
-from lrwidget.live.failure import Failure
 from lrwidget.live.frames import Frame
+from lrwidget.live.live_trials import LiveTrials
 from lrwidget.live.run import Run, RunState
-from lrwidget.live.series import Series
 from lrwidget.live.verify_frames import TrialRow, VerifyFrame
-from lrwidget.live.verify_lines import LineMaker
-from lrwidget.result import RangeTestResult, StepRecord
+from lrwidget.result import RangeTestResult
 from lrwidget.steps import TrainStep
 from lrwidget.trials import Standing
-from lrwidget.verify import TrialRecord, Verification
+from lrwidget.verify import Verification
 from lrwidget.verify_plan import FACTOR, lrs_around, plan
 from lrwidget.verify_result import VerifyResult
 
@@ -43,7 +39,6 @@ class VerifyModel:
 
     def __init__(self, settings: LearningRateFinder, clock: Callable[[], float] = perf_counter) -> None:
         self._lock = threading.RLock()
-        self._clock = clock
         self._settings = settings
         self._selected_lr: float | None = None
         self._range_test: RangeTestResult | None = None
@@ -54,15 +49,8 @@ class VerifyModel:
         self._num_steps: int | None = None
         self._refusal = ""
         self._note = ""
-        self._failure: Failure | None = None
-        self._run: Run[TrialRecord] | None = None
         self._job: Verification | None = None
-        self._series: list[Series] = []
-        self._num_followed = 0
-        self._state = RunState.IDLE
-        self._result: VerifyResult | None = None
-        self._lines = LineMaker()
-        self._budget = DrawBudget()
+        self._trials = LiveTrials(clock, "a verification")
 
     # --- intents: any thread, no waiting ---
 
@@ -94,7 +82,8 @@ class VerifyModel:
     def follow_selected(self) -> None:
         """Forget what came out; try five rates around the selected one, and follow it from now on."""
         with self._lock:
-            if not self.is_busy:
+            self._trials.follow()
+            if not self._trials.is_under_way:
                 self._forget()
                 self._is_around, self._refusal = True, ""
 
@@ -112,12 +101,12 @@ class VerifyModel:
     def show_log(self, log: bool) -> None:
         """Draw logarithms of the losses, or the losses again."""
         with self._lock:
-            self._lines.show_log(log)
+            self._trials.lines.show_log(log)
 
     def dismiss_failure(self) -> None:
         """Show the exception no longer."""
         with self._lock:
-            self._failure = None
+            self._trials.failure = None
 
     def follow(self, frame: Frame) -> None:
         """Take in what the rest of the widget shows: the selected rate, the settings, the newest range test."""
@@ -153,21 +142,26 @@ class VerifyModel:
             If one is under way.
         """
         with self._lock:
-            self._follow_run()
-            if self._run is not None:
-                raise RuntimeError("a verification is under way; stop it or wait for it first")
-            self._forget()
-            self._run, self._job, self._state = run, job, RunState.RUNNING
+            self._trials.begin(run, self._steps_of_each())
+            self._job = job
             self._is_around = False  # what is compared must not change with the marker
-            self._budget = DrawBudget()
 
     # --- what there is to know ---
 
     @property
     def is_busy(self) -> bool:
         """Whether a verification is under way."""
-        run = self._run
-        return run is not None and not run.has_ended()
+        return self._trials.is_busy
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether there is a verification whose end `catch_up` has not taken in."""
+        return self._trials.is_under_way
+
+    def catch_up(self) -> None:
+        """Take in what the run has recorded, and its end, whether anybody looks or not."""
+        with self._lock:
+            self._trials.follow()
 
     @property
     def lrs(self) -> list[float]:
@@ -179,26 +173,27 @@ class VerifyModel:
     @property
     def result(self) -> VerifyResult | None:
         """Of the last verification, once it has ended."""
-        return self._result
+        return self._trials.result
 
     def frame(self) -> VerifyFrame:
         """What is to be seen now. Takes in what the run has recorded, and its end."""
         with self._lock:
-            self._follow_run()
+            trials = self._trials
+            trials.follow()
             self._plan_around()
-            self._draw()
-            result = self._result
+            trials.draw([self._place(lr) for lr in self._begun_lrs()], len(self._lrs))
+            result = trials.result
             conclusion = "" if result is None else verify_words.conclusion(result)
             best = None if result is None else result.best_lr
-            fraction, progress = self._progress()
+            fraction, progress = trials.progress(len(self._lrs))
             return VerifyFrame(
-                state=self._state,
+                state=trials.state,
                 rows=self._rows(),
-                lines=dict(self._lines.lines),
+                lines=dict(trials.lines.lines),
                 num_steps=self._steps_of_each(),
-                step_range=(0.0, float(max(1, self._lines.num_steps - 1))),
-                loss_range=self._lines.loss_range,
-                log=self._lines.log,
+                step_range=(0.0, float(max(1, trials.lines.num_steps - 1))),
+                loss_range=trials.lines.loss_range,
+                log=trials.lines.log,
                 budget=self._budget_words(),
                 progress=progress,
                 fraction=fraction,
@@ -211,17 +206,15 @@ class VerifyModel:
                 can_repeat=self._is_idle,
                 note=self._note,
                 refusal=self._refusal,
-                failure=self._failure,
+                failure=trials.failure,
                 result=result,
             )
 
     # --- inside: the lock is held ---
 
     def _forget(self) -> None:
-        self._result, self._failure, self._job = None, None, None
-        self._series, self._num_followed = [], 0
-        self._state = RunState.IDLE
-        self._lines.begin(self._steps_of_each())
+        self._job = None
+        self._trials.forget(self._steps_of_each())
 
     def _plan_around(self) -> None:
         if self._is_around:
@@ -231,39 +224,13 @@ class VerifyModel:
     def _steps_of_each(self) -> int:
         return self._settings.num_steps if self._num_steps is None else self._num_steps
 
-    def _follow_run(self) -> None:
-        run = self._run
-        if run is None:
-            return
-        ended = run.has_ended()  # asked first: what is recorded after it is seen next time
-        new = run.records[self._num_followed :]
-        for index, group in groupby(new, lambda record: record.trial):
-            while index is not None and index >= len(self._series):
-                self._series.append(Series())
-            self._series[index or 0].extend([StepRecord(*record[1:]) for record in group])
-        self._num_followed += len(new)
-        self._state = run.state if ended or run.is_active else RunState.RUNNING
-        if ended:
-            self._run, self._result, self._failure = None, run.result, run.failure
-
     @property
     def _is_idle(self) -> bool:
         """Whether the model to be trained is free."""
-        return self._run is None and not self._is_range_test_busy
+        return not self._trials.is_under_way and not self._is_range_test_busy
 
     def _begun_lrs(self) -> list[float]:
-        return [] if self._job is None else self._job.begun_lrs[: len(self._series)]
-
-    def _draw(self) -> None:
-        now = self._clock()
-        total = max(1, self._steps_of_each() * len(self._lrs))
-        if self._run is not None and not self._budget.allows(now, min(1.0, self._num_followed / total)):
-            return
-        places = [self._place(lr) for lr in self._begun_lrs()]
-        losses = {place: s.losses for place, s in zip(places, self._series, strict=False) if place is not None}
-        if self._lines.draw(losses, is_final=self._run is None) and self._run is not None:
-            self._budget.note(now)
-            self._budget.note_cost(self._clock() - now)
+        return [] if self._job is None else self._job.begun_lrs[: len(self._trials.series)]
 
     def _place(self, lr: float) -> int | None:
         return next((place for place, other in enumerate(self._lrs) if _is_same(lr, other)), None)
@@ -273,41 +240,30 @@ class VerifyModel:
             return "Run a range test, or add the learning rates to try."
         return verify_words.budget(plan(self._settings, self._lrs, self._steps_of_each()), self._range_test)
 
-    def _progress(self) -> tuple[float, str]:
-        run = self._run
-        if run is None or not self._series:
-            return (0.0, "starting") if run is not None else (0.0, "")
-        each, num_trials = self._steps_of_each(), len(self._lrs)
-        trial, step = len(self._series) - 1, len(self._series[-1])
-        done = trial * each + step  # the steps that early ends have saved count as done
-        rate = run.steps_per_second()
-        left = None if rate is None else (each * num_trials - done) / rate
-        return done / (each * num_trials), verify_words.progress(trial, num_trials, done, each * num_trials, left)
-
     def _rows(self) -> tuple[TrialRow, ...]:
-        result = self._result or (self._job.result if self._job is not None else None)
+        result = self._trials.result or (self._job.result if self._job is not None else None)
         standings = {} if result is None else {self._place(s.lr): s for s in result.ranking}
-        best = None if self._result is None else self._result.best_lr
+        best = None if self._trials.result is None else self._trials.result.best_lr
         rows = [self._row(place, lr, standings.get(place), best) for place, lr in enumerate(self._lrs)]
-        if self._result is not None:
+        if self._trials.result is not None:
             order = {place: i for i, place in enumerate(standings)}
             rows.sort(key=lambda row: order.get(row.place, len(order)))
         return tuple(rows)
 
     def _row(self, place: int, lr: float, standing: Standing | None, best: float | None) -> TrialRow:
         begun = self._begun_lrs()
-        is_active = self._run is not None and bool(begun) and _is_same(begun[-1], lr)
+        is_active = self._trials.is_under_way and bool(begun) and _is_same(begun[-1], lr)
         words, detail, rank = "", "", None
         if is_active:
-            words, detail = f"step {len(self._series[-1]):,}", "training"
+            words, detail = f"step {len(self._trials.series[-1]):,}", "training"
         elif standing is not None:
             (words, detail), rank = verify_words.standing(standing), standing.rank
-        elif self._run is not None:
+        elif self._trials.is_under_way:
             detail = "waiting"
         return TrialRow(
             lr=lr,
             place=place,
-            rank=rank if self._result is not None else None,
+            rank=rank if self._trials.result is not None else None,
             words=words,
             detail=detail,
             is_active=is_active,

@@ -10,8 +10,9 @@ from lrwidget.live.driver import Driver, MakeJob, subject_of
 from lrwidget.live.frames import Frame
 from lrwidget.live.run import Job, Run, RunState
 from lrwidget.live.schedule_model import ScheduleModel
+from lrwidget.live.schedule_trial_model import ScheduleTrialModel
 from lrwidget.live.session import Session
-from lrwidget.live.verify_driver import VerifyDriver
+from lrwidget.live.trial_driver import TrialDriver
 from lrwidget.live.verify_model import VerifyModel
 from lrwidget.steps import TrainStep
 
@@ -30,10 +31,10 @@ class Workbench:
 
     Attributes
     ----------
-    session, schedule, verify
+    session, schedule, schedule_trial, verify
         What the tabs show.
-    driver, verify_driver
-        What starts and stops runs; no verification without a train step.
+    driver, schedule_driver, verify_driver
+        What starts and stops runs; no verification without a train step, and no trial either, which then says so.
     """
 
     def __init__(self, train_step: TrainStep | None, settings: LearningRateFinder, make_job: MakeJob | None) -> None:
@@ -41,12 +42,14 @@ class Workbench:
             raise TypeError(f"need a train step, a callable lr -> loss, got {train_step!r}")
         self.train_step = train_step
         self.session = Session(settings)
-        self.schedule = ScheduleModel()
+        self.schedule = ScheduleModel(steps_per_epoch=getattr(train_step, "steps_per_epoch", None))
+        self.schedule_trial = ScheduleTrialModel(self.schedule, train_step, settings)
         self.verify = VerifyModel(settings)
         subject = subject_of(train_step)
         # A cell that is run again must not leave the run of its first widget behind: the driver ends it.
         self.driver = Driver(self.session, make_job or self._range_test, subject)
-        self.verify_driver = None if train_step is None else VerifyDriver(self.verify, train_step, subject)
+        self.schedule_driver = TrialDriver(self.schedule_trial, train_step, subject)
+        self.verify_driver = None if train_step is None else TrialDriver(self.verify, train_step, subject)
 
     def begin(self, num_runs: int = 1) -> Run[Any]:
         """Make the next run, of so many range tests; it is to be started at once.
@@ -71,16 +74,21 @@ class Workbench:
         self.session.complete()
         frame = self.session.frame()
         self.schedule.set_lr(frame.guide.selected_lr)
+        self.verify.catch_up()
+        self.schedule_trial.follow(frame, self.verify.is_under_way)
         return frame
 
     def has_more(self, frame: Frame) -> bool:
         """Whether, after this frame, there will be another one without anybody asking."""
-        is_busy = frame.state in (RunState.RUNNING, RunState.PAUSED) or self.verify.is_busy
-        return is_busy or self.session.is_incomplete
+        is_busy = frame.state in (RunState.RUNNING, RunState.PAUSED)
+        # Asked for an end that no frame has shown, not for one that has come: perhaps it came while this one was drawn.
+        is_trying = self.verify.is_under_way or self.schedule_trial.is_under_way
+        return is_busy or is_trying or self.session.is_incomplete
 
     def close(self) -> None:
         """Stop all runs, and wait until the model is restored."""
         self.driver.close()
+        self.schedule_driver.close()
         if self.verify_driver is not None:
             self.verify_driver.close()
 

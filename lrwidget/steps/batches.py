@@ -69,6 +69,15 @@ class Batches:
         """The batches of the run, from where it is."""
         return self._stream
 
+    @property
+    def num_batches(self) -> int | None:
+        """How many there are in one pass over the source; None where it does not say, or has only one."""
+        try:
+            num_batches = len(self.source)  # type: ignore[arg-type]
+        except (TypeError, NotImplementedError):  # no length, or that of a loader whose data have none
+            return None
+        return num_batches if num_batches > 1 else None
+
     def reseed(self, seed: int) -> None:
         """Begin again with other batches; the generators have been seeded."""
         if self.one_shot:

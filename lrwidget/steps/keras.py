@@ -69,6 +69,11 @@ class KerasStep:
         loss: float = model.train_on_batch(*batch, return_dict=True)["loss"]
         return loss
 
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Steps in one pass over the batches; None where that is not known."""
+        return self._batches.num_batches
+
     def __enter__(self) -> KerasStep:
         _check_model(self.model)
         self._claimed = claim([self.model, *self.model.layers], type(self.model).__name__)

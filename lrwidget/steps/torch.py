@@ -34,7 +34,7 @@ from lrwidget.steps.torch_forward import (
 from lrwidget.steps.torch_random import reseed_all
 from lrwidget.steps.torch_readback import make_reader
 from lrwidget.steps.torch_state import TorchSnapshot
-from lrwidget.steps.torch_update import LearningRates, Update, own_step, plain_step, whole_step
+from lrwidget.steps.torch_update import LearningRates, Update, momentum_setter, own_step, plain_step, whole_step
 
 Snapshot: TypeAlias = Literal["auto", "device", "host"]
 
@@ -188,6 +188,17 @@ class TorchStep:
     def rank(self) -> int:
         """Which of the processes that train together this one is: 0 alone draws and writes."""
         return current_rank()
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Steps in one pass over the batches; None where that is not known."""
+        num_batches = self._batches.num_batches
+        return None if num_batches is None else max(1, num_batches // self._update.accumulation_steps)
+
+    @property
+    def set_momentum(self) -> Callable[[float], None] | None:
+        """Sets the optimizers' momentum from the next step on, undone by leaving; None where one has no momentum."""
+        return momentum_setter(self._optimizers)
 
     def __call__(self, lr: float, /) -> StepReturn:
         return self._step(lr)

@@ -54,6 +54,30 @@ class LearningRates:
             tensor.fill_(lr * ratio)
 
 
+def momentum_setter(optimizers: Sequence[Any]) -> Callable[[float], None] | None:
+    """What writes a momentum into every group (Adam's family: the first beta); None where a group has none.
+
+    Parameters
+    ----------
+    optimizers
+        Those whose groups are set.
+    """
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    if not all({"betas", "momentum"} & group.keys() for group in groups):
+        return None
+
+    def set_momentum(momentum: float) -> None:
+        for group in groups:
+            if "betas" not in group:
+                group["momentum"] = momentum
+            elif isinstance(group["betas"][0], Tensor):
+                group["betas"][0].fill_(momentum)
+            else:
+                group["betas"] = (momentum, *group["betas"][1:])
+
+    return set_momentum
+
+
 @dataclass(frozen=True)
 class Update:
     """How gradients become an optimizer step.

@@ -16,6 +16,7 @@ from lrwidget.ui.marker import Marker
 from lrwidget.ui.parts import Act, Part, Renders
 from lrwidget.ui.range_test_tab import RangeTestTab
 from lrwidget.ui.saved_picture import SavedPicture
+from lrwidget.ui.schedule_trial import ScheduleTrialView
 from lrwidget.ui.style import style_sheet
 from lrwidget.ui.tabs import SchedulePart, Tabs
 from lrwidget.ui.verdict import VerdictView
@@ -77,12 +78,17 @@ class Body:
         bench = self._bench
         makers: dict[str, Callable[[], Part]] = {
             "Range test": lambda: self.range_test,
-            "Schedule": lambda: SchedulePart(bench.schedule, self._act, self._lock),
+            "Schedule": self._make_schedule_tab,
         }
         if bench.verify_driver is not None:
             makers["Verify"] = self._make_verify_tab
         makers["Data"] = lambda: DataTab(bench.session, self._act, getattr(bench.train_step, "set_lr", None))
         return makers
+
+    def _make_schedule_tab(self) -> Part:
+        bench, driver = self._bench, self._bench.schedule_driver
+        trial = ScheduleTrialView(bench.schedule_trial, self._act, driver.start, driver.stop)
+        return SchedulePart(bench.schedule, self._act, self._lock, trial)
 
     def _make_verify_tab(self) -> Part:
         driver = self._bench.verify_driver

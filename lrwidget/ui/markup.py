@@ -32,6 +32,16 @@ def progress(progress: Progress) -> str:
     )
 
 
+def trainings_bar(name: str, fraction: float, words: str) -> str:
+    """The bar of several trainings, and how far they are."""
+    share = f"{100 * fraction:.1f}"
+    return (
+        f'<div class="lrw-bar" role="progressbar" aria-label="{text(name)}" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{share}" aria-valuetext="{text(words)}"><div style="width: {share}%"></div></div>'
+        f'<div class="lrw-progress-words"><span>{text(words)}</span></div>'
+    )
+
+
 def verdict(verdict: Verdict) -> str:
     """The verdict with its sign."""
     advice = f'<div class="lrw-advice">{text(verdict.advice)}</div>' if verdict.advice else ""

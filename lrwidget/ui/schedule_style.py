@@ -1,18 +1,41 @@
 """The look of the Schedule tab: JupyterLab's own colours, and boxes that wrap where the notebook is narrow."""
 
+# Colour and stroke of the two trainings of a trial: with the schedule, at a constant rate.
+TRAININGS = (("var(--lrw-curve, #0072b2)", "solid"), ("var(--lrw-mark, #d55e00)", "dashed"))
+
 CSS = """
 .lrw-schedule { container-type: inline-size; min-width: 0; overflow: hidden; }
 .lrw-schedule .widget-box { overflow: visible; min-width: 0; }
 .lrw-schedule-areas { display: grid; gap: 2px 24px; grid-template-columns: minmax(0, 1fr);
-  grid-template-areas: "choice" "picture" "side" "export"; }
+  grid-template-areas: "choice" "picture" "side" "try" "export"; }
 @container (min-width: 860px) {
-  .lrw-schedule-areas { grid-template-columns: minmax(0, 2fr) minmax(0, 3fr); grid-template-rows: auto auto 1fr;
-    grid-template-areas: "choice picture" "side picture" "side export"; }
+  .lrw-schedule-areas { grid-template-columns: minmax(0, 2fr) minmax(0, 3fr); grid-template-rows: auto auto auto 1fr;
+    grid-template-areas: "choice picture" "side picture" "side try" "side export"; }
 }
 .lrw-schedule-choice { grid-area: choice; }
 .lrw-schedule-side { grid-area: side; }
 .lrw-schedule-picture { grid-area: picture; }
 .lrw-schedule-export { grid-area: export; }
+.lrw-schedule-try { grid-area: try; gap: 4px; margin-top: 4px; padding-top: 6px;
+  border-top: 1px solid var(--jp-border-color2, #d9dee3); }
+.lrw-schedule-try .widget-html { margin: 0; height: auto; min-width: 0; }
+.lrw-schedule-try .widget-html-content { min-width: 0; }
+.lrw-schedule-try > .widget-vbox { gap: 4px; }
+.lrw-trial-head { font-weight: 600; }
+.lrw-trial-actions { display: flex; flex-flow: row wrap; align-items: center; gap: 6px; }
+.lrw-schedule-try button { width: auto; margin: 0; align-self: flex-start; }
+.lrw-schedule-try:not(.lrw-is-busy) .lrw-trial-stop { opacity: 0.4; pointer-events: none; }
+.lrw-trial-actions .widget-text { width: 122px; margin: 0 0 0 6px; }
+.lrw-trial-actions .widget-text .widget-label { width: auto; margin-right: 6px; color: var(--lrw-faint); }
+.lrw-trial-actions input { font-variant-numeric: tabular-nums; }
+.lrw-trial-actions > .widget-html { flex: 1 1 200px; margin-left: 6px; }
+.lrw-trial-note { color: var(--lrw-faint); font-size: 12px; line-height: 1.4; }
+.lrw-trial-rows { display: grid; grid-template-columns: auto auto 1fr; gap: 0 10px; align-items: center;
+  justify-content: start; font-variant-numeric: tabular-nums; }
+.lrw-trial-ahead { font-weight: 700; }
+.lrw-trial-picture { position: relative; }
+.lrw-schedule .lrw-trial-log { position: absolute; top: 0; right: 4px; z-index: 1; height: 22px; line-height: 20px;
+  padding: 0 8px; font-size: 12px; box-shadow: none; }
 .lrw-schedule .widget-dropdown, .lrw-schedule .widget-toggle-buttons { width: auto; flex-shrink: 0; }
 .lrw-schedule .widget-label { min-width: 0; text-align: left; flex-shrink: 0; }
 .lrw-schedule-choice .widget-label, .lrw-schedule-side > * > .widget-label { width: 9.5em; }

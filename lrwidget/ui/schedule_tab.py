@@ -20,6 +20,7 @@ from lrwidget.ui.schedule_controls import ValueControl
 from lrwidget.ui.schedule_export import ScheduleExport
 from lrwidget.ui.schedule_plot import SchedulePlot
 from lrwidget.ui.schedule_style import CSS
+from lrwidget.ui.schedule_trial import ScheduleTrialView
 
 _NO_FRONT = "none"
 _LINKS = {True: ("Follows the selected LR", "link"), False: ("Locked", "lock")}
@@ -39,6 +40,8 @@ class ScheduleTab:
         Where the table is saved under a name; the notebook's variables where None.
     lock
         Held while widgets are written to, here and by the owner; one of its own where None.
+    trial
+        Where the schedule is tried; None where it is not.
 
     Attributes
     ----------
@@ -52,10 +55,12 @@ class ScheduleTab:
         act: Act | None = None,
         namespace: MutableMapping[str, Any] | None = None,
         lock: RLock | None = None,
+        trial: ScheduleTrialView | None = None,
     ) -> None:
         self.model = model
         self._act = act or self._act_at_once
         self._lock = lock or RLock()
+        self._trial = trial
         self._frame = model.frame()
         self._controls: dict[tuple[Any, ...], ValueControl] = {}
         self._make_choices()
@@ -108,6 +113,8 @@ class ScheduleTab:
             "export": [self.export.box],
         }
         boxes = [VBox(children).add_class(f"lrw-schedule-{area}") for area, children in areas.items()]
+        if self._trial is not None:
+            boxes.insert(-1, self._trial.box)
         style = HTML(f"<style>{CSS}</style>").add_class("lrw-style")
         return VBox([style, Box(boxes).add_class("lrw-schedule-areas")]).add_class("lrw-schedule")
 
@@ -165,6 +172,8 @@ class ScheduleTab:
             for i, entry in enumerate(self._overlays):
                 entry.render(words.overlay(frame.overlays[i], i) if i < len(frame.overlays) else "")
             self.export.render(frame)
+            if self._trial is not None:
+                self._trial.render()
 
     def _render_link(self, is_linked: bool) -> None:
         for linked, (words_on_it, icon) in _LINKS.items():

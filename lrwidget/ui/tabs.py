@@ -11,6 +11,7 @@ from lrwidget.live.frames import Frame
 from lrwidget.live.schedule_model import ScheduleModel
 from lrwidget.ui.parts import Act, Part, guard_messages
 from lrwidget.ui.schedule_tab import ScheduleTab
+from lrwidget.ui.schedule_trial import ScheduleTrialView
 
 
 class Tabs:
@@ -61,10 +62,12 @@ class SchedulePart:
         Carries out what the user asks for.
     lock
         Held while widgets are written to.
+    trial
+        Where it is tried.
     """
 
-    def __init__(self, model: ScheduleModel, act: Act, lock: RLock) -> None:
-        self._tab = ScheduleTab(model, act, lock=lock)
+    def __init__(self, model: ScheduleModel, act: Act, lock: RLock, trial: ScheduleTrialView) -> None:
+        self._tab = ScheduleTab(model, act, lock=lock, trial=trial)
         self.box = self._tab.widget
 
     def render(self, frame: Frame) -> None:

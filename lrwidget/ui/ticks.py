@@ -23,6 +23,11 @@ def set_ticks(axis: Axis, ticks: Sequence[float], labels: Sequence[str]) -> None
     with axis.hold_sync():
         axis.tick_labels = {_as_javascript(tick): text for tick, text in zip(ticks, labels, strict=True)}
         axis.tick_values = np.array(ticks)
+        # Labels first. The browser takes the parts of a message in their order, and ticks that come before their labels
+        # are written without them, a moment after the labels have come. What is held back is a set: it has no order.
+        changed = [name for name in ("tick_labels", "tick_values") if name in axis._states_to_send]
+        axis._states_to_send.difference_update(changed)
+        axis.send_state(changed)
 
 
 def _as_javascript(value: float) -> str:

@@ -29,14 +29,8 @@ def row(shown: TrialRow) -> str:
 def progress(frame: VerifyFrame) -> str:
     """What it will cost, and how far it is."""
     if frame.state in (RunState.RUNNING, RunState.PAUSED):
-        share = f"{100 * frame.fraction:.1f}"
-        return (
-            f'<div class="lrw-bar" role="progressbar" aria-label="Steps of the verification" aria-valuemin="0" '
-            f'aria-valuemax="100" aria-valuenow="{share}" aria-valuetext="{markup.text(frame.progress)}">'
-            f'<div style="width: {share}%"></div></div>'
-            f'<div class="lrw-verify-words"><span>{markup.text(frame.progress)}</span></div>'
-        )
-    return f'<div class="lrw-verify-words"><span>{markup.text(frame.budget)}</span></div>'
+        return markup.trainings_bar("Steps of the verification", frame.fraction, frame.progress)
+    return f'<div class="lrw-progress-words"><span>{markup.text(frame.budget)}</span></div>'
 
 
 def says(frame: VerifyFrame) -> str:

@@ -15,6 +15,8 @@ def colour(place: int) -> str:
     return f"var(--lrw-trial-{place}, {COLOURS['light'][place]})"
 
 
+STYLES = tuple((colour(place), stroke) for place, stroke in enumerate(STROKES))
+
 _RULES = """
 .lrw-verify { min-width: 0; overflow: hidden; }
 .lrw-verify .widget-box { overflow: visible; min-width: 0; }
@@ -27,8 +29,6 @@ _RULES = """
 .lrw-verify-actions .widget-label { width: auto; margin-right: 6px; color: var(--lrw-faint); }
 .lrw-verify input { font-variant-numeric: tabular-nums; }
 .lrw-verify-actions > .widget-html { flex: 1 1 220px; margin-left: 6px; }
-.lrw-verify-words { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 12px; font-size: 12px;
-  line-height: 18px; font-variant-numeric: tabular-nums; }
 .lrw-verify:not(.lrw-is-busy) .lrw-verify-stop { opacity: 0.4; pointer-events: none; }
 .lrw-verify-areas { display: grid; gap: 8px 20px; margin-top: 8px; grid-template-columns: minmax(0, 1fr);
   grid-template-areas: "list" "picture" "says"; }

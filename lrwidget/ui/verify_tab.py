@@ -16,8 +16,8 @@ from lrwidget.live.verify_model import MOST_LRS, VerifyModel
 from lrwidget.ui import markup
 from lrwidget.ui import verify_markup as words
 from lrwidget.ui.parts import Act, answer_from_here, button, set_traits
-from lrwidget.ui.verify_plot import VerifyPlot
-from lrwidget.ui.verify_style import css
+from lrwidget.ui.trial_plot import TrialPlot
+from lrwidget.ui.verify_style import STYLES, css
 
 _NUM_RUNS = (2, 3, 5, 10)
 
@@ -60,7 +60,7 @@ class VerifyTab:
         self._choose = choose
         self._frame: VerifyFrame | None = None
         self._is_rendering = False
-        self.plot = VerifyPlot()
+        self.plot = TrialPlot(STYLES)
         self._make_actions(start, stop)
         self._make_list()
         self._make_conclusion()

@@ -1,6 +1,12 @@
 """The Schedule tab in a real browser: keys on its sliders move the schedule, and what it hands over is PyTorch's."""
 
+import time
+
+import pytest
+
+from tests.browser.cells import TRAINING, WIDGET
 from tests.browser.pages import LabPage
+from tests.browser.test_quickstart import REMEMBER, UNCHANGED
 from tests.browser.widget import Widget
 
 CELL = """
@@ -16,16 +22,44 @@ VBox([style_sheet(), tab.widget]).add_class("lrwidget")
 # PyTorch's own one-cycle with the settings of now, stepped for real.
 STEPPED = """
 import numpy as np, torch
-settings = dict(model.schedule.arguments)
+settings = dict(schedule.arguments)
 optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0, momentum=0.9)
 scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.pop("peak"), **settings)
 optimizer.step()
 lrs, momenta = [], []
-for _ in range(model.total_steps):
+for _ in range(settings["total_steps"]):
     lrs.append(optimizer.param_groups[0]["lr"])
     momenta.append(optimizer.param_groups[0]["momentum"])
     scheduler.step()
 """
+SHORT_PEAK = "__import__('lrwidget.axes', fromlist=['short_number']).short_number(widget.schedule.peak)"
+SAME_LRS = "np.allclose(schedule_df['lr'], lrs, rtol=1e-9, atol=0)"
+SAME_MOMENTA = "np.allclose(schedule_df['momentum'], momenta, rtol=1e-9, atol=0)"
+
+# A training that takes as long as `pause` says.
+TORCH_TRAINING = """
+import time, torch
+from lrwidget import LearningRateFinder, LRFinderWidget, TorchStep
+torch.manual_seed(0)
+inputs = torch.randn(256, 8)
+targets = inputs @ torch.randn(8, 1) + 0.1 * torch.randn(256, 1)
+data = torch.utils.data.TensorDataset(inputs, targets)
+model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Dropout(0.1), torch.nn.Linear(16, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+pause = 0.03
+def loss_fn(outputs, targets):
+    time.sleep(pause)
+    return torch.nn.functional.mse_loss(outputs, targets)
+loader = torch.utils.data.DataLoader(data, batch_size=16, shuffle=True)
+widget = LRFinderWidget(TorchStep(model, optimizer, loss_fn, loader), finder=LearningRateFinder(num_steps=60))
+widget
+"""
+
+# Whether each of the two curves of a trial has so many points.
+HAVE_POINTS = """counts => ['curve', 'mark'].every((colour, i) => {
+    const line = document.querySelector(`.lrw-trial-picture path.line[style*="--lrw-${colour}"]`)
+    return (line?.getAttribute('d')?.match(/[ML]/g)?.length ?? 0) >= counts[i]
+})"""
 
 
 # Controls without a tooltip on themselves or their label. Lists have none in ipywidgets; a line of text explains them.
@@ -62,8 +96,8 @@ def test_one_cycle_by_keyboard_is_pytorchs(lab: LabPage) -> None:
     lab.button("DataFrame").click()
     lab.wait_until("'schedule_df' in globals()")
     lab.output.get_by_text("schedule_df has 640 rows").wait_for()
-    assert lab.evaluate("np.allclose(schedule_df['lr'], lrs, rtol=1e-9, atol=0)", before=STEPPED)
-    assert lab.evaluate("np.allclose(schedule_df['momentum'], momenta, rtol=1e-9, atol=0)")
+    assert lab.evaluate(SAME_LRS, before=f"schedule = model.schedule{STEPPED}")
+    assert lab.evaluate(SAME_MOMENTA)
     lab.button("DataFrame").click()
     lab.button("Overwrite").wait_for()
 
@@ -133,3 +167,81 @@ def test_every_control_explains_itself(lab: LabPage) -> None:
         lab.page.wait_for_timeout(300)
         assert widget.controls_without("name") == []
         assert lab.page.evaluate(WITHOUT_TOOLTIP) == []
+
+
+def test_the_marker_moves_one_cycle_to_what_pytorch_does(lab: LabPage) -> None:
+    """One-cycle picked, its sliders moved, the marker dragged on the other tab: the table is that of OneCycleLR."""
+    lab.open(lab.server.add_notebook("link.ipynb", TRAINING, WIDGET))
+    lab.run_all()
+    widget = Widget(lab)
+    widget.button("Run").click()
+    widget.wait_for_state("done")
+    widget.wait_until_drawn(lab.evaluate("len(widget.result)"))
+    widget.tab("Schedule").click()
+    choice = widget.root.get_by_role("combobox", name="Schedule")
+    choice.select_option("Cosine decay")
+    lab.wait_until("widget.schedule.name == 'cosine'")
+    choice.select_option("One cycle (PyTorch)")
+    lab.wait_until("widget.schedule.name == 'one_cycle'")
+    rise = widget.root.locator(".lrw-value:has-text('Rise')").get_by_role("slider")
+    for _ in range(5):
+        rise.press("ArrowRight")
+    lab.wait_until("round(widget.schedule.arguments['pct_start'], 6) == 0.35")
+    total = text_box(lab, "Total steps")
+    total.fill("800")
+    total.press("Enter")
+    lab.wait_until("widget.schedule.total_steps == 800")
+    widget.root.get_by_text(f"peaks at {lab.evaluate(SHORT_PEAK)} ").wait_for()
+
+    widget.tab("Range test").click()
+    under_the_mouse = widget.drag_marker(3e-2)
+    lab.wait_until("widget.schedule.peak == widget.selected_lr")
+    widget.tab("Schedule").click()
+    widget.root.get_by_text(f"peaks at {lab.evaluate(SHORT_PEAK)} (step 279)").wait_for()  # 0.35 * 800 - 1
+    assert float(text_box(lab, "Peak LR").input_value()) == pytest.approx(under_the_mouse, rel=0.06)
+    ticks = widget.root.locator(".lrw-schedule-picture").first.locator(".axis").nth(1).locator(".tick")
+    assert max(float(text) for text in ticks.all_text_contents()) == pytest.approx(under_the_mouse, rel=0.35)
+
+    widget.button("DataFrame").click()
+    lab.wait_until("'schedule_df' in globals() and len(schedule_df) == 800")
+    assert lab.evaluate(SAME_LRS, before=f"schedule = widget.schedule{STEPPED}")
+    assert lab.evaluate(SAME_MOMENTA)
+    assert lab.evaluate("bool(np.isclose(schedule_df['lr'].max(), widget.selected_lr, rtol=1e-12))")
+
+
+def test_try_it_stopped_and_to_the_end(lab: LabPage) -> None:
+    """Both curves grow on the screen; Stop acts at once and restores the model; a second trial tells what came out."""
+    lab.open(lab.server.add_notebook("try.ipynb", TORCH_TRAINING))
+    lab.run_cell(0)
+    lab.evaluate("0", before=REMEMBER)
+    widget = Widget(lab)
+    widget.tab("Schedule").click()
+    widget.root.get_by_text("compressed to 60").wait_for()
+    widget.button("Try it").click()
+    for counts in ([5, 0], [20, 0], [60, 3], [60, 10]):
+        lab.page.wait_for_function(HAVE_POINTS, arg=counts)
+    assert widget.button("Try it").is_disabled()
+    widget.root.get_by_text("training 2 of 2").wait_for()
+    widget.button("Stop trying").click()
+    widget.root.get_by_text("there is nothing to compare").wait_for()
+    taken = lab.evaluate("len(widget._bench.schedule_trial.frame().result.trials[1].losses)")
+    assert 10 <= taken < 60
+    assert lab.evaluate(UNCHANGED)
+
+    lab.evaluate("0", before="pause = 0.005")
+    widget.root.get_by_role("combobox", name="Schedule").select_option("Cosine decay")
+    steps = widget.root.get_by_label("steps each").locator("visible=true")
+    steps.fill("30")
+    steps.press("Enter")
+    widget.root.get_by_text("compressed to 30").wait_for()
+    widget.button("Try it").click()
+    widget.root.get_by_text("means of the last 8 of 30 steps").wait_for()
+    lab.page.wait_for_function(HAVE_POINTS, arg=[30, 30])
+    assert lab.evaluate(UNCHANGED)
+    assert widget.controls_without("name") == []
+    for width in (480, 1600):
+        lab.page.set_viewport_size({"width": width, "height": 2400})  # what is out of sight does not answer
+        deadline = time.monotonic() + 10
+        while widget.cut_texts() and time.monotonic() < deadline:  # figures answer a while later
+            lab.page.wait_for_timeout(100)
+        assert widget.cut_texts() == []

@@ -1,30 +1,36 @@
-"""Starts and stops the verifications of one model."""
+"""Starts and stops short trainings of one model: verifications, and trials of a schedule."""
 
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, Protocol
 
 from lrwidget.live.context import CallerContext
-from lrwidget.live.run import Run
-from lrwidget.live.verify_model import VerifyModel
+from lrwidget.live.run import Job, Run
 from lrwidget.steps import TrainStep
 
 
-class VerifyDriver:
-    """What the buttons of the Verify tab work on.
+class Tries(Protocol):
+    """What says what is to be tried, and follows the runs: `VerifyModel` and `ScheduleTrialModel`."""
+
+    def make_job(self, train_step: Any, /) -> Job[Any]: ...
+    def begin(self, run: Run[Any], job: Any, /) -> None: ...
+
+
+class TrialDriver:
+    """What the buttons of a tab work on that trains for a short while.
 
     Parameters
     ----------
     model
         Says what is to be tried, and follows the runs.
     train_step
-        What trains.
+        What trains; None where nothing can.
     subject
         What is trained, as for `lrwidget.live.run.Run`: a range test of it that goes on elsewhere is stopped first.
     """
 
-    def __init__(self, model: VerifyModel, train_step: TrainStep, subject: object) -> None:
+    def __init__(self, model: Tries, train_step: TrainStep | None, subject: object) -> None:
         self._model = model
         self._train_step = train_step
         self._subject = subject
@@ -33,14 +39,14 @@ class VerifyDriver:
         self.newest: Run[Any] | None = None
 
     def start(self) -> None:
-        """Begin a verification in a worker thread.
+        """Begin in a worker thread.
 
         Raises
         ------
         RuntimeError
             If one is under way, or the driver is closed.
         ValueError
-            If there is no learning rate to try.
+            If there is nothing to try.
         """
         if self._is_closed:
             raise RuntimeError("this widget is closed; make a new one")

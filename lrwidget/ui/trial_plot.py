@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 from bqplot import Axis, Figure, Label, LinearScale, Lines
 
 from lrwidget.axes import loss_ticks, lr_ticks, short_number, tick_labels
-from lrwidget.live.verify_frames import TrialLine, VerifyFrame
-from lrwidget.live.verify_model import MOST_LRS
+from lrwidget.live.verify_frames import TrialLine
 from lrwidget.ui.marks import NONE, draw, ending_finite
 from lrwidget.ui.parts import set_range, set_traits
 from lrwidget.ui.ticks import set_ticks
-from lrwidget.ui.verify_style import STROKES, colour
 
 _FAINT, _GRID = "var(--lrw-faint, #5b6670)", "var(--lrw-grid, #e9edf0)"
 _AXIS_STYLE = {"label_color": _FAINT, "grid_color": _GRID, "tick_style": {"fill": _FAINT}}
 _MARGIN = {"top": 14, "bottom": 42, "left": 56, "right": 62}
-_LABEL_HEIGHT = 0.055  # of the picture: two labels closer than that are pushed apart
+_LABEL_HEIGHT = 14  # pixels: two labels closer than that are pushed apart
 
 
-class VerifyPlot:
-    """One line for each learning rate, its number at its end; the best one is bold."""
+class DrawnTrials(Protocol):
+    """What is drawn: `VerifyFrame` and `ScheduleTrialFrame`. Lines and names go by the place of each training."""
 
-    def __init__(self) -> None:
-        self._last: VerifyFrame | None = None
+    @property
+    def lines(self) -> Mapping[int, TrialLine]: ...
+    @property
+    def names(self) -> Mapping[int, str]: ...
+    @property
+    def best_place(self) -> int | None: ...
+    @property
+    def step_range(self) -> tuple[float, float]: ...
+    @property
+    def loss_range(self) -> tuple[float, float]: ...
+    @property
+    def log(self) -> bool: ...
+
+
+class TrialPlot:
+    """One line for each training, its name at its end; the best one is bold.
+
+    Parameters
+    ----------
+    styles
+        Colour and stroke of each place.
+    height
+        Of the figure, in pixels.
+    """
+
+    def __init__(self, styles: Sequence[tuple[str, str]], height: int = 320) -> None:
+        self._last: DrawnTrials | None = None
+        self._label_height = _LABEL_HEIGHT / (height - _MARGIN["top"] - _MARGIN["bottom"])
         self._view: object = None
         self._x = LinearScale(min=0.0, max=1.0, allow_padding=False)
         # Also where logarithms are shown: bqplot does not survive another scale under an axis.
@@ -34,8 +59,8 @@ class VerifyPlot:
         self._x_axis = Axis(scale=self._x, label="step", label_offset="30px", **_AXIS_STYLE)
         self._y_axis = Axis(scale=self._y, side="left", label="loss, smoothed", label_offset="42px", **_AXIS_STYLE)
         self.lines = [
-            Lines(x=NONE, y=NONE, scales=scales, colors=[colour(place)], line_style=stroke, stroke_width=2.0)
-            for place, stroke in enumerate(STROKES[:MOST_LRS])
+            Lines(x=NONE, y=NONE, scales=scales, colors=[colour], line_style=stroke, stroke_width=2.0)
+            for colour, stroke in styles
         ]
         self.labels = [
             Label(
@@ -43,7 +68,7 @@ class VerifyPlot:
                 y=np.array([0.0]),
                 text=[""],
                 scales=scales,
-                colors=[colour(place)],
+                colors=[colour],
                 default_size=11,
                 font_weight="normal",
                 x_offset=5,
@@ -52,7 +77,7 @@ class VerifyPlot:
                 apply_clip=False,
                 visible=False,
             )
-            for place in range(MOST_LRS)
+            for colour, _ in styles
         ]
         self.figure = Figure(
             marks=[*self.lines, *self.labels],
@@ -65,9 +90,9 @@ class VerifyPlot:
             display_toolbar=False,
         )
         self.figure.add_class("lrw-figure")
-        set_traits(self.figure.layout, height="320px", min_width="0px")
+        set_traits(self.figure.layout, height=f"{height}px", min_width="0px")
 
-    def render(self, frame: VerifyFrame) -> None:
+    def render(self, frame: DrawnTrials) -> None:
         """Show this frame's curves."""
         last, self._last = self._last, frame
         set_range(self._x, *frame.step_range)
@@ -77,13 +102,13 @@ class VerifyPlot:
             shown = frame.lines.get(place)
             if last is None or shown is not last.lines.get(place):
                 draw(line, *((NONE, NONE) if shown is None else _drawn(shown)))
-        best = next((row.place for row in frame.rows if row.is_best), None)
+        best = frame.best_place
         for place, line in enumerate(self.lines):
             is_plain = best is None or place == best
             set_traits(line, stroke_width=3.5 if place == best else 2.0, opacities=[1.0 if is_plain else 0.6])
         self._render_labels(frame, best)
 
-    def _render_axes(self, frame: VerifyFrame) -> None:
+    def _render_axes(self, frame: DrawnTrials) -> None:
         view = frame.step_range, frame.loss_range, frame.log
         if view == self._view:
             return
@@ -92,11 +117,11 @@ class VerifyPlot:
         set_ticks(self._x_axis, steps, [f"{tick:,.0f}" for tick in steps])
         set_ticks(self._y_axis, *_loss_ticks(*frame.loss_range, frame.log))
 
-    def _render_labels(self, frame: VerifyFrame, best: int | None) -> None:
-        names = {row.place: short_number(row.lr) for row in frame.rows}
+    def _render_labels(self, frame: DrawnTrials, best: int | None) -> None:
+        names = frame.names
         ends = {place: _end(line, frame.loss_range) for place, line in frame.lines.items() if place in names}
         shown = {place: end for place, end in ends.items() if end is not None}
-        heights = _apart(shown, frame)
+        heights = _apart(shown, frame, self._label_height)
         for place, label in enumerate(self.labels):
             if place not in shown:
                 set_traits(label, visible=False)
@@ -124,10 +149,13 @@ def _end(line: TrialLine, shown: tuple[float, float]) -> tuple[float, float] | N
     return float(line.steps[last]), float(np.clip(line.values[last], *shown))
 
 
-def _apart(ends: dict[int, tuple[float, float]], frame: VerifyFrame) -> dict[int, float]:
-    """The heights of the numbers, moved up where those at about the same step would cover each other."""
+def _apart(ends: dict[int, tuple[float, float]], frame: DrawnTrials, label_height: float) -> dict[int, float]:
+    """The heights of the names, moved up where those at about the same step would cover each other.
+
+    `label_height` is a share of the picture.
+    """
     low, high = frame.loss_range
-    height, near = _LABEL_HEIGHT * (high - low), 0.12 * (frame.step_range[1] - frame.step_range[0])
+    height, near = label_height * (high - low), 0.12 * (frame.step_range[1] - frame.step_range[0])
     placed: dict[int, float] = {}
     for place, (step, value) in sorted(ends.items(), key=lambda item: item[1][1]):
         others = sorted(placed[other] for other in placed if abs(ends[other][0] - step) < near)
