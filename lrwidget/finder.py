@@ -100,7 +100,7 @@ class LearningRateFinder:
     def learning_rates(self) -> FloatArray:
         """The rates of the sweep: shape (num_steps,), rising, the first ``min_lr``, the last ``max_lr``."""
         steps = np.arange(self.num_steps)
-        if self.spacing == "exponential":  # np.geomspace to the last bit, without its checks, which take ten times as long
+        if self.spacing == "exponential":  # np.geomspace to the last bit, without what takes ten times as long there
             low, high = np.log10(self.min_lr), np.log10(self.max_lr)
             lrs = 10.0 ** (steps * ((high - low) / (self.num_steps - 1)) + low)
         else:

@@ -22,15 +22,18 @@ RESULTS = Path(__file__).parent / "results"
 # Name: what it measures. The function is `main` of the module of that name; it takes `full` where a longer run exists.
 BENCHMARKS = {
     "engine": "whole range test / bare loop, beside the peers",
+    "engine_live": "the same with the live widget on",
     "engine_state": "saving and restoring: time and memory",
     "engine_suggest": "time to suggest and to diagnose",
     "engine_imports": "time to import",
     "engine_traces": "what each peer leaves behind",
+    "live_browser": "the live widget in JupyterLab: refreshes, Stop, sliders, marker, the end of a run",
+    "long_browser": "long use in JupyterLab: memory, messages, threads",
     "log_cost": "what the log and the progress bar add to a step",
     "rank_talk": "what keeping two ranks in step adds to a step",
     "sweep_speed": "a sweep on two processes",
 }
-_WITH_FULL = {"engine", "engine_state"}
+_WITH_FULL = {"engine", "engine_live", "engine_state", "live_browser"}
 
 
 class _Tee(io.StringIO):
