@@ -102,7 +102,7 @@ class LearningRateFinder:
         steps = np.arange(self.num_steps)
         if self.spacing == "exponential":  # np.geomspace to the last bit, without what takes ten times as long there
             low, high = np.log10(self.min_lr), np.log10(self.max_lr)
-            lrs = 10.0 ** (steps * ((high - low) / (self.num_steps - 1)) + low)
+            lrs: FloatArray = 10.0 ** (steps * ((high - low) / (self.num_steps - 1)) + low)
         else:
             lrs = steps * ((self.max_lr - self.min_lr) / (self.num_steps - 1)) + self.min_lr
         lrs[0], lrs[-1] = self.min_lr, self.max_lr  # to the last bit

@@ -65,7 +65,11 @@ def main() -> None:
         prog="python -m tests.benchmarks", epilog=listing, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="name", help="which to run; all by default")
-    parser.add_argument("--full", action="store_true", help="every model and step count, more rounds: an hour")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="more of everything: hours instead of some 20 minutes",
+    )
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(BENCHMARKS)
     if unknown:
