@@ -71,10 +71,11 @@ def stops(lab: BenchPage, widget: Widget, num_runs: int) -> Row:
     """From the click on Stop to the end of the training, the model restored."""
     delays = []
     for _ in range(num_runs):
-        lab.evaluate("0", before="widget.num_steps = 20000; ended = 0.0")
+        lab.evaluate("0", before="widget.num_steps = 50000; ended = 0.0")
         lab.wait_until_quiet(0.5)
+        num_drawings = len(lab.noted["drawings"])
         widget.button("Run").click()
-        widget.wait_until_it_grows(times=3)
+        lab.page.wait_for_function("count => window.noted.drawings.length > count + 3", arg=num_drawings)
         clicked = widget.button("Stop").evaluate("button => { button.click(); return Date.now() / 1000 }")
         lab.wait_until("ended > 0")
         delays.append(lab.evaluate("ended") - clicked)
