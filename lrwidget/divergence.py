@@ -6,8 +6,8 @@ compares rises with falls and with the noise, never the loss with a multiple of 
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
-from statistics import median
 from typing import Literal, TypeAlias
 
 Divergence: TypeAlias = Literal["auto", "never"] | float
@@ -49,18 +49,27 @@ class DivergenceWatch:
         if self._rule != "auto":
             self._lowest = min(self._lowest, loss)
             return loss > self._rule * self._lowest
-        return self._rises_too_far(loss)
-
-    def _rises_too_far(self, loss: float) -> bool:
-        self._recent.append(loss)
+        recent = self._recent
+        recent.append(loss)
         if len(self._opening) < _OPENING:
-            self._opening.append(loss)
-            self._start = median(self._opening)
-            self._scatter = max(self._opening) - min(self._opening)
-        if len(self._recent) < _WINDOW:
-            return False
-        level = sorted(self._recent)[_WINDOW // 2]
-        self._lowest = min(self._lowest, level)
+            self._open(loss)
+            if len(recent) < _WINDOW:
+                return False
+        level = sorted(recent)[_WINDOW // 2]
+        if level < self._lowest:
+            self._lowest = level
+        # Between most steps of a run this is all that is done, and it is done after every one.
+        return level > self._start and self._has_risen_too_far(level)
+
+    def _open(self, loss: float) -> None:
+        """Take one of the first losses; the median and the extremes of so few cost next to nothing."""
+        insort(self._opening, loss)
+        middle = len(self._opening) // 2
+        is_odd = len(self._opening) % 2
+        self._start = self._opening[middle] if is_odd else (self._opening[middle - 1] + self._opening[middle]) / 2
+        self._scatter = self._opening[-1] - self._opening[0]
+
+    def _has_risen_too_far(self, level: float) -> bool:
         fall = self._start - self._lowest
         # Rounding of a constant loss is no rise; far below the digits that a shifted loss still has.
         rounding = 1e-12 * (abs(self._start) + abs(level))

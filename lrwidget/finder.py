@@ -99,8 +99,12 @@ class LearningRateFinder:
 
     def learning_rates(self) -> FloatArray:
         """The rates of the sweep: shape (num_steps,), rising, the first ``min_lr``, the last ``max_lr``."""
-        space = np.geomspace if self.spacing == "exponential" else np.linspace
-        lrs = space(self.min_lr, self.max_lr, self.num_steps)
+        steps: FloatArray = np.arange(self.num_steps, dtype=np.float64)
+        if self.spacing == "exponential":  # np.geomspace to the last bit, without what takes ten times as long there
+            low, high = float(np.log10(self.min_lr)), float(np.log10(self.max_lr))
+            lrs = 10.0 ** (steps * ((high - low) / (self.num_steps - 1)) + low)
+        else:
+            lrs = steps * ((self.max_lr - self.min_lr) / (self.num_steps - 1)) + self.min_lr
         lrs[0], lrs[-1] = self.min_lr, self.max_lr  # to the last bit
         return lrs
 

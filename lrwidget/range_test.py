@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -34,7 +33,7 @@ class RangeTest(Iterator[StepRecord]):
     def __init__(self, finder: LearningRateFinder, train_step: TrainStep, seed: int | None = None) -> None:
         if not callable(train_step):
             raise TypeError(f"need a train step, a callable lr -> loss, got {train_step!r}")
-        self.recording = Recording(settings=dataclasses.asdict(finder))
+        self.recording = Recording(settings=dict(vars(finder)))
         # The generator knows the recording but not this object: no cycle, so a `break` restores at once.
         lrs = finder.learning_rates().tolist()
         self._steps = train(train_step, lrs, DivergenceWatch(finder.divergence), self.recording, seed)

@@ -67,4 +67,4 @@ def test_the_command_runs_and_saves_what_is_named(monkeypatch, tmp_path, capsys)
     monkeypatch.setattr("sys.argv", ["benchmarks", "nothing"])
     with pytest.raises(SystemExit):
         command.main()
-    assert "need names among engine, engine_state" in capsys.readouterr().err
+    assert "need names among engine, engine_live" in capsys.readouterr().err

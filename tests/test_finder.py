@@ -125,6 +125,15 @@ def test_exponential_rates_have_equal_ratios_and_exact_ends(num_steps):
     assert lrs[-1] == 10.0
 
 
+@pytest.mark.parametrize("num_steps", [2, 3, 100, 1001])
+@pytest.mark.parametrize(("spacing", "of_numpy"), [("exponential", np.geomspace), ("linear", np.linspace)])
+def test_rates_are_those_of_numpy(spacing, of_numpy, num_steps):
+    """Bit for bit what ``geomspace`` and ``linspace`` give, whose way round them saves time at each run's start."""
+    for low, high in ((1e-7, 10.0), (3e-5, 7.7e-2), (0.9, 0.91)):
+        lrs = LearningRateFinder(low, high, num_steps, spacing=spacing).learning_rates()
+        np.testing.assert_array_equal(lrs, of_numpy(low, high, num_steps))
+
+
 def test_linear_rates_have_equal_differences_and_exact_ends():
     """lr_i = min + (max - min) * i / (n - 1)."""
     lrs = LearningRateFinder(min_lr=0.1, max_lr=0.7, num_steps=7, spacing="linear").learning_rates()

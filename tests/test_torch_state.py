@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
+from torch.testing._internal.two_tensor import TwoTensor
 
 from lrwidget.steps import torch_parts
 from lrwidget.steps.interrupts import InterruptShield, shielded
@@ -52,6 +53,21 @@ def test_ties_and_views_are_copied_once():
     assert torch.equal(first.weight, before)
     assert second.weight is first.weight
     assert model.column.data_ptr() == first.weight.data_ptr() + 4
+
+
+def test_a_tensor_that_wraps_others_is_restored_through_them():
+    """A wrapper has no memory of its own (quantised weights are such); what it wraps is back, in the same objects."""
+    inner = torch.rand(3), torch.rand(3)
+    before = [tensor.clone() for tensor in inner]
+    model = nn.Module()
+    model.register_buffer("wrapper", TwoTensor(*inner))
+    wrapper = model.wrapper
+    state = snapshot(model)
+    wrapper.mul_(3)
+    assert not torch.equal(inner[0], before[0])
+    state.restore()
+    assert model.wrapper is wrapper
+    assert all(torch.equal(tensor, was) for tensor, was in zip(inner, before, strict=True))
 
 
 def test_a_slice_of_a_large_block_is_copied_alone():

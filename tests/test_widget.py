@@ -19,6 +19,7 @@ from comm.base_comm import BaseComm
 from ipywidgets.widgets.widget import _instances
 
 from lrwidget import LearningRateFinder, LRFinderWidget, RestoringStep, StopReason
+from lrwidget.live.runs import MOST_PAST_RUNS
 from lrwidget.ui.parts import tree
 from lrwidget.ui.pump import Pump
 
@@ -563,3 +564,31 @@ def test_verify_and_repeat(live: None) -> None:
     assert widget.run(num_runs=2) is widget.result
     assert weights == {"w": 4.0}
     widget.close()
+
+
+def test_further_runs_make_no_further_widgets(live: None) -> None:
+    """Once the legend is full, runs come and go in its rows: a browser keeps something of each widget ever made."""
+    widget = LRFinderWidget(good_curve, finder=LearningRateFinder(num_steps=10))
+    for _ in range(MOST_PAST_RUNS + 1):
+        widget.run()
+    before = set(_instances)
+    for _ in range(2):
+        widget.run()
+    assert set(_instances) == before
+    names = [box.value for box in tree(widget) if "lrw-run-name" in getattr(box, "_dom_classes", ())]
+    assert sorted(names) == sorted(f"Run {number}" for number in range(3, MOST_PAST_RUNS + 4))
+
+
+def test_a_legend_row_acts_on_the_run_it_shows(live: None) -> None:
+    """A row that has come to show another run renames, hides and deletes that one."""
+    widget = LRFinderWidget(good_curve, finder=LearningRateFinder(num_steps=10))
+    for _ in range(MOST_PAST_RUNS + 2):
+        widget.run()
+    rows = widget._body.range_test.legend._rows
+    rows[0].name.value = "first kept"
+    rows[1].show.value = False
+    rows[2].delete.click()
+    widget._pump.flush()
+    entries = [(e.number, e.name, e.is_shown) for e in widget._session.frame().runs]
+    assert entries[:3] == [(2, "first kept", True), (3, "Run 3", False), (5, "Run 5", True)]
+    assert [row.name.value for row in rows[:3]] == ["first kept", "Run 3", "Run 5"]

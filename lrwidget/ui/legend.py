@@ -11,11 +11,14 @@ from lrwidget.live.frames import Frame, RunEntry
 from lrwidget.live.session import Session
 from lrwidget.ui import markup
 from lrwidget.ui.marks import CURVE, past_colour
-from lrwidget.ui.parts import Act, button, set_traits, tree
+from lrwidget.ui.parts import Act, button, set_traits
 
 
 class Legend:
     """Names, colours and settings of the runs.
+
+    The rows stay when runs come and go, and show others: each widget that is made and closed costs the browser memory
+    that it never gets back.
 
     Parameters
     ----------
@@ -28,27 +31,25 @@ class Legend:
     def __init__(self, session: Session, act: Act) -> None:
         self._session = session
         self._act = act
-        self._rows: dict[int, _Row] = {}
+        self._rows: list[_Row] = []
         self.box = VBox([]).add_class("lrw-legend")
 
     def render(self, frame: Frame) -> None:
         """Show this frame's runs, if they are more than one."""
         entries = frame.runs if len(frame.runs) > 1 else ()
-        for entry in entries:
-            if entry.number not in self._rows:
-                self._rows[entry.number] = _Row(entry.number, self._session, self._act)
-            self._rows[entry.number].render(entry)
-        shown = [self._rows[entry.number].box for entry in entries]
-        set_traits(self.box, children=tuple(shown))
-        gone = set(self._rows) - {entry.number for entry in entries}
-        for number in gone:
-            self._rows.pop(number).close()
+        while len(self._rows) < len(entries):
+            self._rows.append(_Row(self._session, self._act))
+        rows = self._rows[: len(entries)]
+        for row, entry in zip(rows, entries, strict=True):
+            row.render(entry)
+        set_traits(self.box, children=tuple(row.box for row in rows))
 
 
 class _Row:
-    """One run."""
+    """One run: at any time the one that was rendered last."""
 
-    def __init__(self, number: int, session: Session, act: Act) -> None:
+    def __init__(self, session: Session, act: Act) -> None:
+        self._number = 0
         self._is_rendering = False
         self._swatch = HTML().add_class("lrw-swatch")
         self.name = Text(continuous_update=False, tooltip="The name of this run")
@@ -61,14 +62,14 @@ class _Row:
             "Take the settings of this run for the next one",
             "back",
             act,
-            partial(session.restore_settings, number),
+            lambda: session.restore_settings(self._number),
         )
-        self.delete = button("delete", "Forget this run", "dismiss", act, partial(session.runs.delete, number))
+        self.delete = button("delete", "Forget this run", "dismiss", act, lambda: session.runs.delete(self._number))
 
         def listen(source: Any, intent: Any) -> None:
             def on_source_value(change: Any) -> None:
                 if not self._is_rendering:
-                    act(lambda: intent(number, change["new"]))
+                    act(partial(intent, self._number, change["new"]))
 
             source.observe(on_source_value, "value")
 
@@ -81,6 +82,7 @@ class _Row:
         """Show this entry."""
         self._is_rendering = True  # what is written here comes back as a change, but is nobody's wish
         try:
+            self._number = entry.number
             colour = CURVE if entry.is_current else past_colour(entry.number)
             set_traits(self._swatch, value=f'<i style="background: {colour}"></i>')
             set_traits(self.name, value=entry.name)
@@ -89,8 +91,3 @@ class _Row:
             set_traits(self.delete, disabled=entry.is_current)
         finally:
             self._is_rendering = False
-
-    def close(self) -> None:
-        """Close the row's widgets, for which nobody else will ask."""
-        for widget in tree(self.box):
-            widget.close()

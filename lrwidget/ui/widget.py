@@ -22,6 +22,7 @@ from lrwidget.ui.traits import SETTINGS, PublicTraits
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lrwidget.live.frames import Frame
     from lrwidget.schedules import Schedule
 
 
@@ -303,8 +304,14 @@ class LRFinderWidget(PublicTraits):
 
     def _tick(self) -> bool:
         """Render and publish the present. Called by the pump alone, once the widget is made."""
+        frame = self._draw()
+        if self._session.is_incomplete:  # a run has ended: what its last picture did not wait for follows at once
+            frame = self._draw()
+        return self._bench.has_more(frame)
+
+    def _draw(self) -> Frame:
         with self._lock:
             frame = self._bench.frame()
             self._body.render(frame)
         self._publish(frame)
-        return self._bench.has_more(frame)
+        return frame

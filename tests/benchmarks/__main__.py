@@ -22,16 +22,19 @@ RESULTS = Path(__file__).parent / "results"
 # Name: what it measures. The function is `main` of the module of that name; it takes `full` where a longer run exists.
 BENCHMARKS = {
     "engine": "whole range test / bare loop, beside the peers",
+    "engine_live": "the same with the live widget on",
     "engine_state": "saving and restoring: time and memory",
     "engine_suggest": "time to suggest and to diagnose",
     "engine_imports": "time to import",
     "engine_traces": "what each peer leaves behind",
+    "live_browser": "the live widget in JupyterLab: refreshes, Stop, sliders, marker, the end of a run",
+    "long_browser": "long use in JupyterLab: memory, messages, threads",
     "log_cost": "what the log and the progress bar add to a step",
     "rank_talk": "what keeping two ranks in step adds to a step",
     "sweep_speed": "a sweep on two processes",
     "watch_delay": "from a step's flush in another process to the screen",
 }
-_WITH_FULL = {"engine", "engine_state"}
+_WITH_FULL = {"engine", "engine_live", "engine_state", "live_browser"}
 
 
 class _Tee(io.StringIO):
@@ -63,7 +66,11 @@ def main() -> None:
         prog="python -m tests.benchmarks", epilog=listing, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="name", help="which to run; all by default")
-    parser.add_argument("--full", action="store_true", help="every model and step count, more rounds: an hour")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="more of everything: hours instead of some 20 minutes",
+    )
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(BENCHMARKS)
     if unknown:

@@ -13,9 +13,11 @@ from tests.benchmarks.measuring import environment, ratios, rounds, spread, tabl
 QUICK = [
     ("tiny MLP", "SGD", 100, 61, 5),
     ("tiny MLP", "Adam", 100, 61, 5),
-    ("tiny MLP", "SGD", 1000, 7, 1),
-    ("small CNN", "SGD", 100, 15, 3),
-    ("small CNN", "Adam", 100, 15, 3),
+    ("tiny MLP", "SGD", 1000, 9, 1),
+    ("tiny MLP", "Adam", 1000, 9, 1),
+    ("small CNN", "SGD", 100, 25, 3),
+    ("small CNN", "Adam", 100, 25, 3),
+    ("25M MLP", "SGD", 20, 3, 1),
     ("25M MLP", "Adam", 20, 3, 1),
 ]
 FULL = [

@@ -9,6 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import torch
 from torch import nn
@@ -175,4 +176,25 @@ def lightning(task: Task, loss_fn: LossFn = cross_entropy) -> Callable[[], objec
     return run
 
 
+def fastai(task: Task, loss_fn: LossFn = cross_entropy) -> Callable[[], object]:
+    from fastai.basics import DataLoaders, Learner, OptimWrapper
+    from fastai.callback import progress, schedule  # noqa: F401 - they give a Learner its no_bar and lr_find
+
+    def run() -> object:
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+            learner = Learner(
+                DataLoaders(task.loader, task.loader), task.model, loss_func=loss_fn, path=folder,
+                opt_func=lambda *args, **kwargs: OptimWrapper(opt=task.optimizer),
+            )  # fmt: skip
+            with learner.no_bar(), learner.no_logging():
+                learner.lr_find(
+                    MIN_LR, MAX_LR, num_it=task.num_steps, stop_div=False, show_plot=False, suggest_funcs=()
+                )
+        return learner.recorder
+
+    return run
+
+
 PEERS = {"torch-lr-finder": torch_lr_finder, "ignite": ignite, "Lightning": lightning}
+if find_spec("fastai"):  # it holds torch back to older versions, so it is measured only where somebody has installed it
+    PEERS["fastai"] = fastai
