@@ -7,6 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from bqplot import Axis
 
+# In one message, but never the ticks before their labels: bqplot writes the labels of new ticks a moment later, those
+# that it had when the ticks came.
+_IN_ORDER = ["tick_labels", "tick_values"]
+
 
 def set_ticks(axis: Axis, ticks: Sequence[float], labels: Sequence[str]) -> None:
     """Put these ticks on an axis.
@@ -23,6 +27,8 @@ def set_ticks(axis: Axis, ticks: Sequence[float], labels: Sequence[str]) -> None
     with axis.hold_sync():
         axis.tick_labels = {_as_javascript(tick): text for tick, text in zip(ticks, labels, strict=True)}
         axis.tick_values = np.array(ticks)
+        axis._states_to_send.difference_update(_IN_ORDER)
+    axis.send_state(_IN_ORDER)
 
 
 def _as_javascript(value: float) -> str:
