@@ -69,6 +69,14 @@ class KerasStep:
         loss: float = model.train_on_batch(*batch, return_dict=True)["loss"]
         return loss
 
+    def set_lr(self, lr: float) -> None:
+        """Set the optimizer's learning rate for the training to come."""
+        self.model.optimizer.learning_rate = lr
+
+    def code(self, lr: str) -> str:
+        """A line of Python that sets the learning rate in a script."""
+        return f"model.optimizer.learning_rate = {lr}"
+
     def __enter__(self) -> KerasStep:
         _check_model(self.model)
         self._claimed = claim([self.model, *self.model.layers], type(self.model).__name__)
