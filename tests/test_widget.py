@@ -314,7 +314,7 @@ def test_failure_in_the_background(live: None) -> None:
         widget.wait(SECONDS)
     assert (widget.state, widget.result.stop_reason) == ("failed", StopReason.FAILED)
     assert len(widget.to_dataframe()) == len(widget.result) > 0
-    click(widget._body.verdict.box, "Dismiss")
+    click(widget._body.verdict.error, "Dismiss")
     wait_until(lambda: "boom" not in html(widget))
     widget.close()
 
@@ -562,4 +562,18 @@ def test_verify_and_repeat(live: None) -> None:
     assert set(widget.to_dataframe()["run"]) == {"Run 2.1", "Run 2.2", "Run 2.3"}
     assert widget.run(num_runs=2) is widget.result
     assert weights == {"w": 4.0}
+    widget.close()
+
+
+def test_clear_by_mouse_waits_for_nobody(messages: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where runs go inline, a click on Clear comes back at once: its frame needs the lock that the click holds."""
+    monkeypatch.setenv("LRWIDGET_BLOCK", "1")
+    widget = LRFinderWidget(good_curve)
+    widget.start()
+    clicking = threading.Thread(target=click, args=(widget, "Clear"), daemon=True)
+    clicking.start()
+    clicking.join(SECONDS)
+    assert not clicking.is_alive()
+    wait_until(lambda: widget.state == "idle")
+    assert (widget.result, widget.selected_lr) == (None, None)
     widget.close()

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from threading import RLock
 from typing import Any, Protocol
 
-from ipywidgets import Button, DOMWidget, Widget
+from ipywidgets import Box, Button, DOMWidget, Widget
+from traitlets import Unicode
 
 from lrwidget.live.frames import Frame
 
@@ -36,6 +37,26 @@ def button(name: str, tooltip: str, icon: str, act: Act, action: Callable[[], ob
     made = Button(description=name, tooltip=tooltip).add_class(f"lrw-icon-{icon}")
     made.on_click(lambda _: act(action))
     return made
+
+
+class Explained(Box):
+    """A box that is not seen, whose tooltip holds for what is in it.
+
+    A list or a box with a label has no tooltip of its own in ipywidgets, nor has a box.
+
+    Parameters
+    ----------
+    widget
+        What is explained.
+    tooltip
+        One sentence on what it does.
+    """
+
+    description = Unicode("").tag(sync=True)  # the browser shows a tooltip only where this is there and empty
+
+    def __init__(self, widget: DOMWidget, tooltip: str) -> None:
+        super().__init__([widget], tooltip=tooltip)
+        self.add_class("lrw-explained")
 
 
 def set_traits(widget: Any, **values: Any) -> None:
