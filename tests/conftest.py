@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 from typing import Any
 
 import comm
@@ -10,6 +11,7 @@ import pytest
 from comm.base_comm import BaseComm
 
 os.environ["MPLBACKEND"] = "Agg"
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs in the background is deaf to Ctrl-C
 os.environ.setdefault("KERAS_BACKEND", "torch")  # its own default needs TensorFlow
 
 _LAST = ("tests/test_notebooks.py", "tests/test_kernel_messages.py", "tests/browser/")

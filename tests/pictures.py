@@ -1,7 +1,7 @@
 """Take the README's pictures and its animation from a real JupyterLab: ``make pictures``.
 
-What the README shows goes to ``.github/``. The same widget at three widths, in both themes, goes to
-``build/pictures/``, to be looked at.
+What the README shows goes to ``.github/``. The widget in every state and every tab, at three widths and in both themes,
+goes to ``build/pictures/``, to be looked at.
 """
 
 from __future__ import annotations
@@ -28,6 +28,20 @@ LOOKED_AT = ROOT / "build" / "pictures"
 WIDTHS = (480, 900, 1600)
 THEMES = ("light", "dark")
 [QUICKSTART] = (ROOT / "notebooks").glob("*quickstart.ipynb")
+
+# A training that fails, and says so with a long line.
+FAILING = """
+from lrwidget import LRFinderWidget, RestoringStep
+num_steps = 0
+def train(lr):
+    global num_steps
+    num_steps += 1
+    if num_steps > 60:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied (64x20 and 19x64)")
+    return 2 - 1 / (1 + (1e-4 / lr) ** 2)
+widget = LRFinderWidget(RestoringStep(train, save=dict, restore=lambda saved: None))
+widget
+"""
 
 # A pointer, which screenshots do not have.
 _POINTER = """() => {
@@ -62,19 +76,52 @@ def main() -> None:
 
 
 def take_stills(browser: Browser, server: Server) -> None:
-    """The widget after a run, at each width in each theme."""
+    """The widget before, during and after runs, and each of its tabs."""
     lab = open_quickstart(browser, server, scale=2)
     widget = Widget(lab)
+    take("idle", lab, widget)
     widget.button("Run").click()
+    lab.wait_until("len(widget.to_dataframe()) > 50")
+    widget.button("Pause").click()
+    widget.wait_for_state("paused")
+    take("paused", lab, widget)
+    widget.button("Resume").click()
     widget.wait_for_state("done")
+    take("done", lab, widget)
+    for theme in THEMES:
+        shutil.copy(LOOKED_AT / f"done-{theme}-900.png", SHOWN / f"widget-{theme}.png")
+    for tab in ("Schedule", "Verify", "Data"):
+        widget.tab(tab).click()
+        if tab == "Verify":
+            widget.button("Verify").click()
+            lab.wait_until("not widget._bench.verify.is_busy", timeout_seconds=120)
+        take(tab.lower(), lab, widget)
+    widget.tab("Range test").click()
+    lab.evaluate("0", before="widget.num_steps = 60; widget.run(); widget.num_steps = 150; widget.run()")
+    widget.root.get_by_label("Usual for").select_option("CNN")
+    widget.number_box.fill("0.5")
+    widget.number_box.press("Enter")
+    take("runs", lab, widget)
+    lab.page.context.close()
+
+    lab = open_notebook(browser, server, server.add_notebook("failing.ipynb", FAILING), scale=1)
+    widget = Widget(lab)
+    widget.button("Run").click()
+    widget.wait_for_state("failed")
+    take("failed", lab, widget)
+    lab.page.context.close()
+
+
+def take(name: str, lab: LabPage, widget: Widget) -> None:
+    """What the widget looks like now, at each width in each theme."""
     for theme in THEMES:
         lab.set_theme(theme)
         for width in WIDTHS:
-            lab.page.set_viewport_size({"width": width, "height": 1100})
+            lab.page.set_viewport_size({"width": width, "height": 1800})  # a screenshot is not put together of parts
             settle(lab.page)
-            widget.root.screenshot(path=LOOKED_AT / f"widget-{theme}-{width}.png")
-        shutil.copy(LOOKED_AT / f"widget-{theme}-900.png", SHOWN / f"widget-{theme}.png")
-    lab.page.context.close()
+            widget.root.screenshot(path=LOOKED_AT / f"{name}-{theme}-{width}.png")
+    lab.set_theme("light")
+    lab.page.set_viewport_size({"width": 900, "height": 1100})
 
 
 def take_animation(browser: Browser, server: Server, theme: str) -> None:
@@ -148,10 +195,15 @@ class Film:
 
 def open_quickstart(browser: Browser, server: Server, scale: float) -> LabPage:
     """The quickstart with its widget shown and not yet run."""
+    return open_notebook(browser, server, QUICKSTART.name, scale, num_cells=3)
+
+
+def open_notebook(browser: Browser, server: Server, name: str, scale: float, num_cells: int = 1) -> LabPage:
+    """A notebook whose first cells have been run."""
     context = browser.new_context(viewport={"width": 900, "height": 1100}, device_scale_factor=scale)
     lab = LabPage(context.new_page(), server)
-    lab.open(QUICKSTART.name)
-    for cell in range(3):
+    lab.open(name)
+    for cell in range(num_cells):
         lab.run_cell(cell)
     return lab
 
@@ -159,7 +211,7 @@ def open_quickstart(browser: Browser, server: Server, scale: float) -> LabPage:
 def settle(page: Page) -> None:
     """Wait until the page has drawn twice: resizing is answered in the frame after."""
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    page.wait_for_timeout(2000)  # bqplot answers later
+    page.wait_for_timeout(800)  # bqplot answers later
 
 
 if __name__ == "__main__":

@@ -75,6 +75,16 @@ def test_a_keras_model_in_two_lines(optimizer):
     assert random.getstate() == python_state
 
 
+def test_the_rate_of_the_training_to_come():
+    """The line of code, executed, and `set_lr` both set the optimizer's learning rate."""
+    model = make_model()
+    step = KerasStep(model, make_batches())
+    exec(step.code("3.2e-2"), {"model": model})
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.032)
+    step.set_lr(0.004)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.004)
+
+
 def test_losses_are_those_of_training_by_hand():
     """Each loss is that of its own batch at its own rate, as train_on_batch gives it."""
     model, twin = make_model(), make_model()

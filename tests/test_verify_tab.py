@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ipywidgets import Button, Widget
+from ipywidgets import Button, Dropdown, Widget
 
 from lrwidget import LearningRateFinder, RestoringStep
 from lrwidget.live.session import Session
 from lrwidget.live.trial_driver import TrialDriver
 from lrwidget.live.verify_model import MOST_LRS, VerifyModel
-from lrwidget.ui.parts import tree
+from lrwidget.ui.parts import Explained, tree
 from lrwidget.ui.verify_style import COLOURS, STROKES
 from lrwidget.ui.verify_tab import VerifyTab
 
@@ -266,8 +266,11 @@ def test_stop_is_written_to_only_by_the_click_that_starts(messages: list[dict[st
 
 def test_every_control_is_explained(stage: Stage) -> None:
     """Each button and box has a tooltip; there is a colour and a stroke for each rate in both themes."""
-    controls = [w for w in tree(stage.tab.box) if isinstance(w, Button) or hasattr(w, "continuous_update")]
+    widgets = list(tree(stage.tab.box))
+    controls = [w for w in widgets if isinstance(w, Button | Dropdown) or hasattr(w, "continuous_update")]
     assert len(controls) > MOST_LRS
-    assert all(control.tooltip for control in controls)
+    tooltips = {id(box.children[0]): box.tooltip for box in widgets if isinstance(box, Explained)}
+    assert all(tooltips.get(id(control), control.tooltip) for control in controls)
+    assert not [w for w in controls if w.tooltip and w.description and not isinstance(w, Button)]  # not shown then
     for colours in COLOURS.values():
         assert len(set(colours)) == len(STROKES) == MOST_LRS

@@ -315,7 +315,7 @@ def test_failure_in_the_background(live: None) -> None:
         widget.wait(SECONDS)
     assert (widget.state, widget.result.stop_reason) == ("failed", StopReason.FAILED)
     assert len(widget.to_dataframe()) == len(widget.result) > 0
-    click(widget._body.verdict.box, "Dismiss")
+    click(widget._body.verdict.error, "Dismiss")
     wait_until(lambda: "boom" not in html(widget))
     widget.close()
 
@@ -592,3 +592,17 @@ def test_a_legend_row_acts_on_the_run_it_shows(live: None) -> None:
     entries = [(e.number, e.name, e.is_shown) for e in widget._session.frame().runs]
     assert entries[:3] == [(2, "first kept", True), (3, "Run 3", False), (5, "Run 5", True)]
     assert [row.name.value for row in rows[:3]] == ["first kept", "Run 3", "Run 5"]
+
+
+def test_clear_by_mouse_waits_for_nobody(messages: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where runs go inline, a click on Clear comes back at once: its frame needs the lock that the click holds."""
+    monkeypatch.setenv("LRWIDGET_BLOCK", "1")
+    widget = LRFinderWidget(good_curve)
+    widget.start()
+    clicking = threading.Thread(target=click, args=(widget, "Clear"), daemon=True)
+    clicking.start()
+    clicking.join(SECONDS)
+    assert not clicking.is_alive()
+    wait_until(lambda: widget.state == "idle")
+    assert (widget.result, widget.selected_lr) == (None, None)
+    widget.close()

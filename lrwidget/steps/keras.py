@@ -74,6 +74,14 @@ class KerasStep:
         """Steps in one pass over the batches; None where that is not known."""
         return self._batches.num_batches
 
+    def set_lr(self, lr: float) -> None:
+        """Set the optimizer's learning rate for the training to come."""
+        self.model.optimizer.learning_rate = lr
+
+    def code(self, lr: str) -> str:
+        """A line of Python that sets the learning rate in a script."""
+        return f"model.optimizer.learning_rate = {lr}"
+
     def __enter__(self) -> KerasStep:
         _check_model(self.model)
         self._claimed = claim([self.model, *self.model.layers], type(self.model).__name__)

@@ -21,6 +21,7 @@ from lrwidget.steps.torch_checks import (
     check_setup,
     needs_closure,
 )
+from lrwidget.steps.torch_code import optimizer_code
 from lrwidget.steps.torch_distributed import Alone, current_rank, join_ranks, reshard
 from lrwidget.steps.torch_forward import (
     Compute,
@@ -228,6 +229,14 @@ class TorchStep:
                 self._part(error)
             finally:
                 self._shield.lower()
+
+    def set_lr(self, lr: float) -> None:
+        """Set the optimizer's learning rate for the training to come; several groups keep their ratios."""
+        LearningRates(self._optimizers).set(lr)
+
+    def code(self, lr: str) -> str:
+        """A line of Python that makes the optimizer with this learning rate; see `optimizer_code`."""
+        return optimizer_code(self._optimizers, lr)
 
     def reseed(self, seed: int) -> None:
         """Draw other batches and other noise from here on; leaving the step undoes it.

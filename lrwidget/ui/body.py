@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from threading import RLock
 
-from ipywidgets import VBox, Widget
+from ipywidgets import Box, VBox, Widget
 
 from lrwidget.live.frames import Frame
 from lrwidget.live.workbench import Workbench
@@ -61,8 +61,9 @@ class Body:
         self.tabs = Tabs(self._tab_makers(), act, lock)
         self.verdict = VerdictView(session, act)
         self.picture = SavedPicture()
-        footer = VBox([self.marker.box, self.verdict.box]).add_class("lrw-footer")
-        self.boxes: list[Widget] = [style_sheet(), self.controls.box, self.tabs.box, footer]
+        chosen = Box([self.marker.box, self.verdict.box]).add_class("lrw-chosen")
+        footer = VBox([self.verdict.error, chosen]).add_class("lrw-footer")
+        self.boxes: list[Widget] = [style_sheet(), self.tabs.style, self.controls.box, self.tabs.box, footer]
         self._parts: list[Renders] = [self.controls, self.tabs, self.marker, self.verdict, self.picture]
 
     def render(self, frame: Frame) -> None:
@@ -82,7 +83,7 @@ class Body:
         }
         if bench.verify_driver is not None:
             makers["Verify"] = self._make_verify_tab
-        makers["Data"] = lambda: DataTab(bench.session, self._act, getattr(bench.train_step, "set_lr", None))
+        makers["Data"] = self._make_data_tab
         return makers
 
     def _make_schedule_tab(self) -> Part:
@@ -100,6 +101,11 @@ class Body:
             choose=self._bench.session.choose,
             repeat=self._on_repeat_click,
         )
+
+    def _make_data_tab(self) -> Part:
+        step = self._bench.train_step
+        code = getattr(step, "code", "lr = {}".format)
+        return DataTab(self._bench.session, self._act, getattr(step, "set_lr", None), code)
 
     def _on_run_click(self) -> None:
         if not self._bench.session.is_busy:  # the second of two quick clicks

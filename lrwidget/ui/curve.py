@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from bqplot import Axis, Figure, LinearScale, Lines, PanZoom, Scatter, Tooltip
+from bqplot import Axis, Figure, LinearScale, Lines, LogScale, PanZoom, Scatter, Tooltip
 
 from lrwidget.axes import loss_ticks, lr_ticks, short_number, tick_labels
 from lrwidget.live.frames import Curve, Frame, Guide, Line
@@ -47,6 +47,7 @@ class CurveView:
         self._is_rendering = False
         self._is_zoomed = False
         self._view: object = None  # the ranges that the axes have ticks for
+        self._marked_end: tuple[float, float] | None = None
         self._x, self._unit = marker.lr_scale, marker.unit_scale
         # Also where logarithms are shown: bqplot does not survive another scale under an axis.
         self._y = LinearScale(min=0.0, max=1.0, allow_padding=False)
@@ -82,7 +83,14 @@ class CurveView:
         self._behind = [self._spread, self._past, self._points]
         self._line = self._lines([CURVE], 2.5)
         self._end = Scatter(
-            x=NONE, y=NONE, scales=self._scales(), colors=[BAD], marker="cross", default_size=80, rotation=[45.0]
+            x=NONE,
+            y=NONE,
+            scales=self._scales() | {"rotation": LinearScale(min=0.0, max=180.0)},
+            colors=[BAD],
+            marker="cross",
+            default_size=80,
+            rotation=[45.0],
+            apply_clip=False,  # where it stands on the edge it is to be seen whole
         )
         self._ticks = Scatter(
             x=NONE,
@@ -93,7 +101,7 @@ class CurveView:
             default_size=36,
             apply_clip=False,
             display_names=False,
-            tooltip=Tooltip(fields=["name"], show_labels=False),
+            tooltip=Tooltip(fields=["name"], show_labels=False).add_class("lrw-tooltip"),
         )
         self._front = [self._line, self._end, self._ticks]
         # The points once more, unseen: what is one element for the browser cannot say which point is pointed at.
@@ -101,10 +109,11 @@ class CurveView:
             x=NONE,
             y=NONE,
             scales=self._scales(),
-            default_size=120,
+            default_size=50,  # of a hundred points in a figure of 700 pixels none covers the middle of the next one
+            stroke_width=0.0,
             opacities=[0.0],
             display_names=False,
-            tooltip=Tooltip(fields=["name"], show_labels=False),
+            tooltip=Tooltip(fields=["name"], show_labels=False).add_class("lrw-tooltip"),
         )
         self._hover.on_element_click(lambda _, content: marker.choose_near(content["data"]["data"]["x"]))
 
@@ -137,6 +146,7 @@ class CurveView:
             if was is None or curve.log != was.log:
                 self._is_zoomed = False
             self._render_axes(curve)
+            self._render_end(curve.end)
             if curve is not was:
                 self._render_losses(curve, was)
             self._render_hover(frame, last)
@@ -151,19 +161,19 @@ class CurveView:
         if not self._is_zoomed:
             set_range(self._x, *curve.lr_range)
             set_range(self._y, *curve.loss_range)
-        view = self._x.min, self._x.max, self._y.min, self._y.max, curve.log
+        is_empty = not len(curve.points.lrs) and not curve.past
+        view = self._x.min, self._x.max, self._y.min, self._y.max, curve.log, is_empty
         if view == self._view:
             return
         self._view = view
         lrs = lr_ticks(self._x.min, self._x.max)
         set_ticks(self._x_axis, lrs, [short_number(lr) for lr in lrs])
-        set_ticks(self._y_axis, *_loss_ticks(self._y.min, self._y.max, curve.log))
+        losses, labels = _loss_ticks(self._y.min, self._y.max, curve.log)
+        set_ticks(self._y_axis, losses, [""] * len(losses) if is_empty else labels)
 
     def _render_losses(self, curve: Curve, was: Curve | None) -> None:
         draw(self._points, *as_dots(curve.points))
         draw(self._line, *ending_finite(curve.line))
-        if was is None or curve.end != was.end:
-            draw(self._end, *([np.array([v]) for v in curve.end] if curve.end else (NONE, NONE)))
         others = [*curve.tests, *(past.line for past in curve.past)]
         if others or len(self._past.x):
             colours = [RAW] * len(curve.tests) + [past_colour(past.number) for past in curve.past]
@@ -172,6 +182,14 @@ class CurveView:
         if curve.band is not None or len(self._spread.x):
             low, high = curve.band or (Line(NONE, NONE), Line(NONE, NONE))
             draw(self._spread, low.lrs, np.array([low.values, high.values]))
+
+    def _render_end(self, end: tuple[float, float] | None) -> None:
+        """Mark the divergence, unless it lies outside of what is zoomed in on."""
+        if end is not None and not (_is_within(self._x, end[0]) and _is_within(self._y, end[1])):
+            end = None
+        if end != self._marked_end:
+            self._marked_end = end
+            draw(self._end, *([np.array([value]) for value in end] if end else (NONE, NONE)))
 
     def _render_hover(self, frame: Frame, last: Frame | None) -> None:
         """The points that can be asked: not while new ones come ten times a second."""
@@ -223,6 +241,11 @@ class CurveView:
             opacities=[0.0, 0.0],
             visible=False,
         )
+
+
+def _is_within(scale: LinearScale | LogScale, value: float) -> bool:
+    slack = 1e-9 * (scale.max - scale.min)
+    return bool(scale.min - slack <= value <= scale.max + slack)
 
 
 def _loss_ticks(low: float, high: float, log: bool) -> tuple[list[float], list[str]]:

@@ -43,6 +43,8 @@ class DataTab:
         Carries out what the user asks for.
     set_lr
         Sets the learning rate of the user's optimizer; None where there is none to set.
+    code
+        Writes a line of Python that uses a learning rate, given as text.
     namespace
         Where variables go; that of the notebook where None.
     """
@@ -52,22 +54,24 @@ class DataTab:
         session: Session,
         act: Act,
         set_lr: Callable[[float], None] | None,
+        code: Callable[[str], str],
         namespace: MutableMapping[str, Any] | None = None,
     ) -> None:
         self._session = session
         self._set_lr = set_lr
+        self._write_code = code
         self._frame: Frame | None = None
         self._shown: object = None
-        self._applied = ""
+        self._applied: tuple[float, str] | None = None  # the rate, and what is said of it
         self.variable = Variable("lr_curve", self._table, act, namespace)
         self.apply = button("Apply", "Set the selected LR in the optimizer", "extend", act, self._apply)
         set_traits(self.apply.layout, display="" if set_lr else "none")
         self._link = HTML().add_class("lrw-link")
-        self._code = HTML().add_class("lrw-code")
+        self._code = HTML().add_class("lrw-copy")
         self._says = HTML()
         self._rows = HTML().add_class("lrw-table")
         take = Box([self.variable.box, self._link]).add_class("lrw-row")
-        use = Box([self._code, self.apply, self._says]).add_class("lrw-row")
+        use = Box([self._code, self.apply, self._says]).add_class("lrw-row").add_class("lrw-use")
         self.box = VBox([take, use, self._rows]).add_class("lrw-data")
 
     def render(self, frame: Frame) -> None:
@@ -76,8 +80,10 @@ class DataTab:
         self.variable.render(is_empty=not frame.runs)
         lr = frame.guide.selected_lr
         set_traits(self.apply, disabled=lr is None or frame.state in (RunState.RUNNING, RunState.PAUSED))
-        set_traits(self._code, value="" if lr is None else _code(rate_text(lr, frame.guide.is_choice)))
-        set_traits(self._says, value=markup.text(self._applied))
+        line = "" if lr is None else self._write_code(rate_text(lr, frame.guide.is_choice))
+        set_traits(self._code, value=_code(line) if line else "")
+        is_applied = self._applied is not None and self._applied[0] == lr
+        set_traits(self._says, value=self._applied[1] if self._applied and is_applied else "")
         view = frame.num_begun, frame.state, frame.runs, frame.settings.smooth_factor
         if frame.state is not RunState.RUNNING and view != self._shown:
             self._shown = view
@@ -92,12 +98,25 @@ class DataTab:
         lr = self._frame.guide.selected_lr if self._frame else None
         if self._set_lr is not None and lr is not None:
             self._set_lr(lr)
-            self._applied = f"The optimizer's learning rate is {exact_number(lr)}."
+            words = f"The optimizer's learning rate is {exact_number(lr)} now."
+            self._applied = lr, f'<div role="status">{markup.text(words)}</div>'
 
 
-def _code(lr: str) -> str:
-    """A line to copy. A click marks all of it."""
-    return f'<code title="A click selects it, to copy">lr = {markup.text(lr)}</code>'
+def _code(line: str) -> str:
+    """A line to copy: by its button, or by hand, for which a click or the Tab key selects all of it.
+
+    Lab's own shortcuts must not see the keys pressed in it: a C there copies a cell.
+    """
+    copy = (
+        "const box = this.previousElementSibling; box.select(); "
+        "this.textContent = document.execCommand('copy') ? 'Copied' : 'Press Ctrl+C'"
+    )
+    return (
+        f'<textarea readonly data-lm-suppress-shortcuts="true" spellcheck="false" rows="1" cols="{len(line)}" '
+        'title="A line of Python for the selected LR" aria-label="Code" onclick="this.select()">'
+        f"{markup.text(line)}</textarea>"
+        f'<button class="jupyter-button lrw-icon-copy" title="Copy this line" onclick="{copy}">Copy</button>'
+    )
 
 
 def _as_html(table: pd.DataFrame) -> str:
@@ -131,6 +150,6 @@ def _as_link(table: pd.DataFrame) -> str:
         return '<span class="lrw-faint">Too many rows for a link; save the DataFrame and use its to_csv().</span>'
     data = base64.b64encode(table.to_csv(index=False).encode()).decode()
     return (
-        f'<a class="lrw-download" download="lr_curve.csv" href="data:text/csv;base64,{data}" '
+        f'<a class="jupyter-button lrw-icon-save" download="lr_curve.csv" href="data:text/csv;base64,{data}" '
         f'title="Save all {len(table):,} rows as a file">Download CSV</a>'
     )

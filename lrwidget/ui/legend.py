@@ -56,7 +56,7 @@ class _Row:
         self.name.add_class("lrw-run-name")
         self._summary = HTML().add_class("lrw-run-summary")
         self.show = ToggleButton(value=True, description="show", tooltip="Show or hide this curve")
-        self.show.add_class("lrw-toggle")
+        self.show.add_class("lrw-toggle").add_class("lrw-icon-show")
         self.restore = button(
             "settings",
             "Take the settings of this run for the next one",
@@ -88,6 +88,7 @@ class _Row:
             set_traits(self.name, value=entry.name)
             set_traits(self._summary, value=markup.text(entry.summary))
             set_traits(self.show, value=entry.is_shown, disabled=entry.is_current)
+            (self.box.remove_class if entry.is_shown else self.box.add_class)("lrw-is-hidden")
             set_traits(self.delete, disabled=entry.is_current)
         finally:
             self._is_rendering = False

@@ -12,10 +12,11 @@ from ipywidgets import Box, FloatLogSlider, Text
 from lrwidget.live.frames import Frame, Guide
 from lrwidget.live.session import Session
 from lrwidget.live.words import rate_text
-from lrwidget.ui.parts import Act, button, set_range, set_traits
+from lrwidget.ui.parts import Act, Explained, button, set_range, set_traits
 
 COLOUR = "var(--lrw-mark, #d55e00)"
 _LINE_COLOUR = "var(--lrw-mark-line, #d55e00)"  # by its name the style sheet knows the line, and makes it thin and tall
+_NUMBER_WIDTH = 0.24  # share of a narrow figure that the number beside the line takes
 _DIGITS = 3  # of a rate that is pointed at
 
 
@@ -98,12 +99,12 @@ class Marker:
         self.slider.tooltip = "Move the selected LR; the arrow keys move it by a tenth of a decade"
         self.slider.observe(self._on_slider_change, "value")
         self.text = Text(description="Selected LR", placeholder="none yet", continuous_update=False)
-        self.text.tooltip = "The learning rate to train with; type a number to choose it"
         self.text.observe(self._on_text_change, "value")
         self.text.add_class("lrw-selected")
         self.back = button("suggestion", "Follow the suggestion again", "back", act, lambda: session.choose(None))
         self.slider_box = Box([self.slider]).add_class("lrw-marker-slider")
-        self.box = Box([self.text, self.back]).add_class("lrw-marker")
+        tip = "The learning rate to train with; type a number to choose it"
+        self.box = Box([Explained(self.text, tip), self.back]).add_class("lrw-marker")
 
     def render(self, frame: Frame) -> None:
         """Put the marker where the selected rate is, unless the user holds it."""
@@ -114,7 +115,7 @@ class Marker:
             set_range(self.slider, low, high)
             set_traits(self.back, disabled=not frame.guide.is_choice)
             self._render_text(frame.guide)
-            self._render_marks(frame.guide.selected_lr)
+            self._render_marks(frame.guide.selected_lr, frame.curve.end)
             if len(self._target.x) > 1:
                 self._target.x, self._target.y = np.array([1e-3]), np.array([-1.0])
         finally:
@@ -127,20 +128,22 @@ class Marker:
         elif _number_or_none(self.text.value) != lr:
             set_traits(self.text, value=rate_text(lr, guide.is_choice))
 
-    def _render_marks(self, lr: float | None) -> None:
+    def _render_marks(self, lr: float | None, end: tuple[float, float] | None) -> None:
         if lr is not None:
             if abs(math.log10(self.slider.value / lr)) > self.slider.step / 2:
                 self.slider.value = lr
-            self._render_number(lr)
+            self._render_number(lr, end)
             for mark in (self._line, self._grip):
                 if mark is not self._dragged and mark.x[0] != lr:
                     mark.x = np.array([lr])
         for mark in (self._line, self._grip, self._number):
             set_traits(mark, visible=lr is not None)
 
-    def _render_number(self, lr: float) -> None:
-        low, high = (math.log10(end) for end in self._lr_range)
-        is_right = math.log10(lr) > low + 0.85 * (high - low)
+    def _render_number(self, lr: float, end: tuple[float, float] | None) -> None:
+        """Write the rate beside the line: on its left where it would leave the figure or meet the divergence's mark."""
+        low, high = (math.log10(rate) for rate in self._lr_range)
+        space = min([high, *([math.log10(end[0])] if end and end[0] > lr else [])]) - math.log10(lr)
+        is_right = space < _NUMBER_WIDTH * (high - low)
         with self._number.hold_sync():
             set_traits(
                 self._number,

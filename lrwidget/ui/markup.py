@@ -61,7 +61,8 @@ def failure(failure: Failure | None) -> str:
     return (
         f'<div class="lrw-failure" role="alert"><div><strong>{text(failure.kind)}</strong>: '
         f"{text(failure.message)}</div>{where}{line}"
-        f"<details><summary>Full traceback</summary><pre>{text(failure.details)}</pre></details></div>"
+        f'<details><summary title="The calls that led to the exception">Full traceback</summary>'
+        f"<pre>{text(failure.details)}</pre></details></div>"
     )
 
 

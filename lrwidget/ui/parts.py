@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from threading import RLock
 from typing import Any, Protocol
 
-from ipywidgets import Button, DOMWidget, Widget
+from ipywidgets import Box, Button, DOMWidget, Widget
+from traitlets import Unicode
 
 from lrwidget.live.frames import Frame
 
@@ -46,6 +47,26 @@ def answer_from_here(*buttons: Button) -> None:
     """
     for made in buttons:
         made.send_state("tooltip")
+
+
+class Explained(Box):
+    """A box that is not seen, whose tooltip holds for what is in it.
+
+    A list or a box with a label has no tooltip of its own in ipywidgets, nor has a box.
+
+    Parameters
+    ----------
+    widget
+        What is explained.
+    tooltip
+        One sentence on what it does.
+    """
+
+    description = Unicode("").tag(sync=True)  # the browser shows a tooltip only where this is there and empty
+
+    def __init__(self, widget: DOMWidget, tooltip: str) -> None:
+        super().__init__([widget], tooltip=tooltip)
+        self.add_class("lrw-explained")
 
 
 def set_traits(widget: Any, **values: Any) -> None:

@@ -12,7 +12,7 @@ from lrwidget.live.schedule_values import Control
 from lrwidget.ui.parts import set_traits
 
 _SAME = 0.501  # steps of a slider: the browser puts a value that lies between two of them onto the nearer one
-_LABEL_WIDTH = "9.5em"
+_LABEL_WIDTH = "10.5em"
 _SLIDERS = (FloatLogSlider, FloatSlider, IntSlider)
 
 

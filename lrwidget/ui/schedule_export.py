@@ -13,7 +13,7 @@ from lrwidget.live.schedule_model import ScheduleModel
 from lrwidget.live.schedule_preview import Preview, ScheduleFrame
 from lrwidget.schedules.schedule import Framework
 from lrwidget.ui import markup
-from lrwidget.ui.parts import Act, button, set_traits
+from lrwidget.ui.parts import Act, Explained, button, set_traits
 
 _FRAMEWORKS: dict[str, Framework] = {
     "PyTorch": "torch",
@@ -52,11 +52,11 @@ class ScheduleExport:
         self.save = button("DataFrame", tip, "table", act, self.save_variable)
         self.csv = button("CSV", "Write the same table as a file to download", "save", act, self.make_csv)
         self.framework = Dropdown(options=list(_FRAMEWORKS), description="Code")
-        self.framework.tooltip = "The framework for which the schedule is written as code"
         self.framework.observe(lambda _: act(lambda: None), "value")
         self._says = HTML().add_class("lrw-export-says")
         self._code = HTML().add_class("lrw-code")
-        row = Box([Label("Save as"), self.variable, self.save, self.csv, self.framework]).add_class("lrw-export-row")
+        framework = Explained(self.framework, "The framework for which the schedule is written as code")
+        row = Box([Label("Save as"), self.variable, self.save, self.csv, framework]).add_class("lrw-export-row")
         self.box = VBox([row, self._says, self._code]).add_class("lrw-export")
 
     # Intents

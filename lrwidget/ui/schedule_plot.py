@@ -33,7 +33,7 @@ PHASES = {
 _QUIET = "var(--jp-ui-font-color2, #616161)"
 _NOTHING = "rgba(0,0,0,0)"
 _NONE = np.array([])
-_MARGIN = {"top": 12, "bottom": 42, "left": 62, "right": 50}
+_MARGIN = {"top": 12, "bottom": 42, "left": 62, "right": 56}
 _MOST_DECADES = 6.0  # of a logarithmic axis: what lies below is no longer training
 _HEADROOM = 0.12  # share of the axis above the highest rate, where the names of the phases stand
 _ALMOST_ZERO = 1e-9
@@ -59,7 +59,7 @@ class SchedulePlot:
             scale=self._momentum_scale,
             side="right",
             label="momentum",
-            label_offset="36px",
+            label_offset="42px",
             label_color=MOMENTUM,
             grid_lines="none",
             visible=False,

@@ -38,19 +38,26 @@ CSS = """
   padding: 0 8px; font-size: 12px; box-shadow: none; }
 .lrw-schedule .widget-dropdown, .lrw-schedule .widget-toggle-buttons { width: auto; flex-shrink: 0; }
 .lrw-schedule .widget-label { min-width: 0; text-align: left; flex-shrink: 0; }
-.lrw-schedule-choice .widget-label, .lrw-schedule-side > * > .widget-label { width: 9.5em; }
-.lrw-schedule .widget-toggle-buttons { display: flex; align-items: center; }
+.lrw-schedule-choice .widget-label, .lrw-schedule-side > * > .widget-label { width: 10.5em; }
+.lrw-schedule .widget-toggle-buttons { display: flex; align-items: center; margin: 2px; }
 .lrw-schedule .widget-toggle-buttons > div { margin-left: 6px; }
 .lrw-schedule .widget-toggle-buttons .widget-toggle-button { width: auto; min-width: 52px; padding: 0 8px;
   box-shadow: none; }
-.lrw-schedule-side > .widget-toggle-button { width: auto; align-self: flex-start; margin-left: calc(9.5em + 10px); }
+.lrw-schedule-side > .widget-toggle-button { width: auto; align-self: flex-start; margin-left: calc(10.5em + 10px);
+  box-shadow: none; }
 .lrw-schedule-summary { color: var(--jp-ui-font-color2); line-height: 1.35; margin: 0 2px 4px; }
 .lrw-schedule-values { display: flex; flex-flow: column; }
 .lrw-value { display: flex; flex-flow: row nowrap; align-items: center; }
 .lrw-value .lrw-value-input { flex: 1 1 auto; width: auto; min-width: 0; }
-.lrw-value .lrw-value-name.widget-label { flex: 0 0 auto; width: 9.5em; margin-right: 8px; }
+.lrw-value .lrw-value-name.widget-label { flex: 0 0 auto; width: 10.5em; margin-right: 8px; }
 .lrw-value .lrw-value-text { flex: 0 0 84px; width: 84px; }
 .lrw-value .lrw-value-unit.widget-label { flex: 0 0 52px; width: 52px; color: var(--jp-ui-font-color2); }
+@container (max-width: 420px) {
+  .lrw-value > .widget-slider { flex-wrap: wrap; height: auto; }
+  .lrw-value > .widget-slider > .widget-label { width: 100% !important; }
+  .lrw-value .widget-checkbox > .widget-label { display: none !important; }
+  .lrw-value:has(> .widget-slider) > :is(.lrw-value-text, .lrw-value-unit) { align-self: flex-end; }
+}
 .lrw-schedule-buttons { display: flex; flex-flow: row wrap; justify-content: flex-end; }
 .lrw-schedule-buttons > button, .lrw-export-row > button { width: auto; }
 .lrw-schedule .lrw-phases { display: flex; flex-flow: row wrap; gap: 2px 14px; line-height: 1.5; }
@@ -72,7 +79,7 @@ CSS = """
 .lrw-export-row { display: flex; flex-flow: row wrap; align-items: center; }
 .lrw-export-row .widget-label { width: auto; margin-right: 8px; }
 .lrw-export-row .widget-text { width: 170px; flex: 0 1 auto; }
-.lrw-export-row > .widget-dropdown { flex: 0 1 180px; margin-left: auto; }
+.lrw-export-row .widget-dropdown { flex: 0 1 180px; margin-left: auto; }
 .lrw-export-says { line-height: 1.5; }
 .lrw-code textarea {
   width: 100%; box-sizing: border-box; resize: vertical; padding: 6px 8px;

@@ -15,7 +15,7 @@ from lrwidget.live.schedule_values import Control
 from lrwidget.schedules import SCHEDULES
 from lrwidget.schedules.warmups import RISES
 from lrwidget.ui import schedule_markup as words
-from lrwidget.ui.parts import Act, button, guard_messages, set_traits, tree
+from lrwidget.ui.parts import Act, Explained, button, guard_messages, set_traits, tree
 from lrwidget.ui.schedule_controls import ValueControl
 from lrwidget.ui.schedule_export import ScheduleExport
 from lrwidget.ui.schedule_plot import SchedulePlot
@@ -75,7 +75,6 @@ class ScheduleTab:
         model = self.model
         titles = {entry.title: name for name, entry in SCHEDULES.items() if entry.is_plain}
         self.choice = Dropdown(options=titles, value=self._frame.name, description="Schedule")
-        self.choice.tooltip = "The shape of the learning rate over the training"
         self._listen(self.choice, model.choose, lambda frame: frame.name)
         self.link = ToggleButton(value=True, tooltip="Keep the peak at the selected LR, or lock it where it is")
         self._listen(self.link, model.link, lambda frame: frame.is_linked)
@@ -104,7 +103,7 @@ class ScheduleTab:
         buttons = Box([self.log, self.compare]).add_class("lrw-schedule-buttons")
         overlays = Box([self._legend, *(overlay.box for overlay in self._overlays)]).add_class("lrw-overlays")
         areas = {
-            "choice": [self.choice, self._summary],
+            "choice": [Explained(self.choice, "The shape of the learning rate over the training"), self._summary],
             "side": [
                 *(self._peak, self.link, self.length_unit, self._length),
                 *(self.step_unit, self._own, self.front, self._front),

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import RLock
 
-from ipywidgets import Tab, VBox
+from ipywidgets import HTML, Tab, VBox
 
 from lrwidget.live.frames import Frame
 from lrwidget.live.schedule_model import ScheduleModel
 from lrwidget.ui.parts import Act, Part, guard_messages
 from lrwidget.ui.schedule_tab import ScheduleTab
 from lrwidget.ui.schedule_trial import ScheduleTrialView
+
+# What each tab is for. The heads have no tooltips in ipywidgets, so the style sheet draws them.
+TIPS = {
+    "Range test": "The loss at each learning rate, and the rate to train with",
+    "Schedule": "A learning-rate schedule around the selected LR, as a table and as code",
+    "Verify": "Short trainings at several learning rates, side by side",
+    "Data": "The curve as a table, a variable, a file and a line of code",
+}
 
 
 class Tabs:
@@ -25,6 +33,11 @@ class Tabs:
         Has the next frame drawn.
     lock
         Held while widgets are written to.
+
+    Attributes
+    ----------
+    box, style
+        The tabs, and the style sheet with what their heads say when they are pointed at.
     """
 
     def __init__(self, makers: Mapping[str, Callable[[], Part]], act: Act, lock: RLock) -> None:
@@ -33,6 +46,9 @@ class Tabs:
         self._lock = lock
         self._parts: dict[int, Part] = {}
         self.box = Tab([VBox([]) for _ in makers], titles=self._titles, selected_index=0).add_class("lrw-tabs")
+        # Widgets on one page may have different tabs, and style sheets hold for all of them.
+        self.box.add_class(f"lrw-{len(self._titles)}-tabs")
+        self.style = HTML(f"<style>{_tips(self._titles)}</style>").add_class("lrw-style")
         self.box.observe(lambda _: act(lambda: None), "selected_index")
 
     def open(self, title: str) -> None:
@@ -49,6 +65,15 @@ class Tabs:
             guard_messages(part.box, self._lock)
             self.box.children[place].children = (part.box,)
         part.render(frame)
+
+
+def _tips(titles: Sequence[str]) -> str:
+    """A rule for the tooltip of each tab, which adds nothing to the name that is read out."""
+    heads = f".lrwidget .lrw-{len(titles)}-tabs > .lm-TabBar .lm-TabBar-tab"
+    return "\n".join(
+        f'{heads}:nth-child({place})::after {{ content: "{TIPS[title]}" / ""; }}'
+        for place, title in enumerate(titles, start=1)
+    )
 
 
 class SchedulePart:

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from bqplot import Axis
 
+# In one message, but never the ticks before their labels: bqplot writes the labels of new ticks a moment later, those
+# that it had when the ticks came.
+_IN_ORDER = ["tick_labels", "tick_values"]
+
 
 def set_ticks(axis: Axis, ticks: Sequence[float], labels: Sequence[str]) -> None:
     """Put these ticks on an axis.
@@ -23,10 +27,9 @@ def set_ticks(axis: Axis, ticks: Sequence[float], labels: Sequence[str]) -> None
     with axis.hold_sync():
         axis.tick_labels = {_as_javascript(tick): text for tick, text in zip(ticks, labels, strict=True)}
         axis.tick_values = np.array(ticks)
-        # Labels first. The browser takes the parts of a message in their order, and ticks that come before their labels
-        # are written without them, a moment after the labels have come. What is held back is a set: it has no order.
-        changed = [name for name in ("tick_labels", "tick_values") if name in axis._states_to_send]
+        changed = [name for name in _IN_ORDER if name in axis._states_to_send]
         axis._states_to_send.difference_update(changed)
+    if changed:
         axis.send_state(changed)
 
 

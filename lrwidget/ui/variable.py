@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ipywidgets import HTML, Box, Text, VBox
 
 from lrwidget.ui import markup
-from lrwidget.ui.parts import Act, button, set_traits
+from lrwidget.ui.parts import Act, Explained, button, set_traits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,11 +42,11 @@ class Variable:
         self._message = ""
         self._asked = ""  # the name whose overwriting has been asked for
         self.name = Text(name, description="Save as", continuous_update=False)
-        self.name.tooltip = "The name under which the notebook shall find the table"
         self.name.observe(lambda _: act(self._forget_question), "value")
         self.save = button("DataFrame", "Put the table into that variable", "table", act, self.export)
         self._says = HTML()
-        row = Box([self.name, self.save]).add_class("lrw-row")
+        named = Explained(self.name, "The name under which the notebook shall find the table")
+        row = Box([named, self.save]).add_class("lrw-row")
         self.box = VBox([row, self._says]).add_class("lrw-variable")
 
     def export(self) -> None:

@@ -20,6 +20,11 @@ class VerdictView:
         Takes the remedy.
     act
         Carries out what the user asks for.
+
+    Attributes
+    ----------
+    error, box
+        The exception, and the words with their button.
     """
 
     def __init__(self, session: Session, act: Act) -> None:
@@ -30,8 +35,8 @@ class VerdictView:
         self.extend = button("Raise max LR", "Set max LR for the next run", "extend", act, self._extend)
         self.dismiss = button("Dismiss", "Show the error no longer", "dismiss", act, session.dismiss_failure)
         self._remedies = Box([self.extend])
-        self._error = VBox([self._failure, self.dismiss])
-        self.box = VBox([self._error, self._words, self._remedies]).add_class("lrw-words")
+        self.error = VBox([self._failure, self.dismiss]).add_class("lrw-error")
+        self.box = VBox([self._words, self._remedies]).add_class("lrw-words")
 
     def render(self, frame: Frame) -> None:
         """Show this frame's verdict."""
@@ -40,7 +45,7 @@ class VerdictView:
             self._words.value = markup.verdict(frame.verdict)
         if last is None or frame.failure is not last.failure:
             self._failure.value = markup.failure(frame.failure)
-        set_traits(self._error.layout, display="none" if frame.failure is None else "flex")
+        set_traits(self.error.layout, display="none" if frame.failure is None else "flex")
         lr = frame.verdict.extend_to
         can_extend = lr is not None and lr > frame.settings.max_lr
         if lr is not None and can_extend:

@@ -25,7 +25,7 @@ _RULES = """
 .lrwidget .lrw-verify button { width: auto; margin: 0; padding: 0 12px; border-radius: 4px; height: 28px;
   line-height: 26px; }
 .lrw-verify button:focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
-.lrw-verify-actions .widget-text { width: 116px; margin: 0 0 0 6px; }
+.lrw-verify-actions .widget-text { width: 130px; margin: 0 0 0 6px; }
 .lrw-verify-actions .widget-label { width: auto; margin-right: 6px; color: var(--lrw-faint); }
 .lrw-verify input { font-variant-numeric: tabular-nums; }
 .lrw-verify-actions > .widget-html { flex: 1 1 220px; margin-left: 6px; }

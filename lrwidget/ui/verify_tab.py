@@ -15,7 +15,7 @@ from lrwidget.live.verify_frames import TrialRow, VerifyFrame
 from lrwidget.live.verify_model import MOST_LRS, VerifyModel
 from lrwidget.ui import markup
 from lrwidget.ui import verify_markup as words
-from lrwidget.ui.parts import Act, answer_from_here, button, set_traits
+from lrwidget.ui.parts import Act, Explained, answer_from_here, button, set_traits
 from lrwidget.ui.trial_plot import TrialPlot
 from lrwidget.ui.verify_style import STYLES, css
 
@@ -84,11 +84,12 @@ class VerifyTab:
         tip = "End the training under way and keep what has been recorded"
         self.stop = button("Stop verifying", tip, "stop", self._act, stop)
         self.stop.add_class("lrw-verify-stop")
+        self.num_steps = Text(description="steps each", continuous_update=False)
         tip = "Train steps at each rate; empty for as many as the range test has"
-        self.num_steps = Text(description="steps each", continuous_update=False, tooltip=tip)
+        num_steps = Explained(self.num_steps, tip)
         self._listen(self.num_steps, self._model.set_num_steps)
         self._progress = HTML()
-        self._actions = Box([self.start, self.stop, self.num_steps, self._progress]).add_class("lrw-verify-actions")
+        self._actions = Box([self.start, self.stop, num_steps, self._progress]).add_class("lrw-verify-actions")
 
     def _make_list(self) -> None:
         self.rows = [_Row(self._act, partial(self._on_remove_click, i)) for i in range(MOST_LRS)]
@@ -112,14 +113,14 @@ class VerifyTab:
 
     def _make_repeat(self, repeat: Callable[[int], object] | None) -> None:
         self.num_runs = Dropdown(options=_NUM_RUNS, value=3, description="Range tests")
-        self.num_runs.tooltip = "How many range tests, each from the same state on other batches"
+        num_runs = Explained(self.num_runs, "How many range tests, each from the same state on other batches")
         tip = "Run so many range tests: their median curve, its band, one suggestion from all"
         action = partial(self._on_repeat_click, repeat or (lambda num_runs: None))
         self.repeat = button("Repeat", tip, "resume", self._act, action)
         why = HTML(
             '<span class="lrw-verify-note">How much of the suggestion is chance? Range tests on other batches.</span>'
         )
-        self._repeat = Box([self.num_runs, self.repeat, why]).add_class("lrw-verify-repeat")
+        self._repeat = Box([num_runs, self.repeat, why]).add_class("lrw-verify-repeat")
         set_traits(self._repeat.layout, display="none" if repeat is None else None)
 
     # Inputs: any thread; they call intents and nothing else

@@ -11,7 +11,7 @@ from lrwidget.live.frames import Frame
 from lrwidget.live.session import Session
 from lrwidget.suggestions import RULES
 from lrwidget.ui.curve import CurveView
-from lrwidget.ui.parts import Act, button, set_traits
+from lrwidget.ui.parts import Act, Explained, button, set_traits
 
 _NONE = "none"  # a list shows nothing at all for None
 
@@ -34,10 +34,8 @@ class ViewBar:
         self._curve = curve
         self._is_rendering = False
         self.rule = Dropdown(options={_words(rule): rule for rule in RULES}, value="default", description="Rule")
-        self.rule.tooltip = "The rule that suggests the learning rate; the small triangles show what each one says"
         self._listen(self.rule, session.follow_rule)
         self.typical = Dropdown(options=[_NONE, *TYPICAL_RANGES], value=_NONE, description="Usual for")
-        self.typical.tooltip = "Shade the learning rates that are usual for such a model"
         self._listen(self.typical, lambda name: session.show_typical(None if name == _NONE else name))
         self.log = self._toggle("log", "Losses on a logarithmic axis")
         self._listen(self.log, session.show_log)
@@ -48,7 +46,12 @@ class ViewBar:
         self.reset = button("reset", "Show the whole curve again", "back", act, curve.reset)
         self.png = button("PNG", "Save the figure as a PNG file", "save", act, curve.save_png)
         self.svg = button("SVG", "Save the figure as an SVG file", "save", act, curve.save_svg)
-        choices = Box([self.rule, self.typical]).add_class("lrw-row")
+        choices = Box(
+            [
+                Explained(self.rule, "The rule that suggests the LR; the small triangles show what each one says"),
+                Explained(self.typical, "Shade the learning rates that are usual for such a model"),
+            ]
+        ).add_class("lrw-row")
         buttons = Box([self.log, self.norms, self.zoom, self.reset, self.png, self.svg]).add_class("lrw-row")
         self.box = Box([choices, buttons]).add_class("lrw-view-bar")
 

@@ -12,12 +12,10 @@ from playwright.sync_api import Locator, Page
 
 from tests.browser.servers import Server
 
-# What the front ends themselves complain of on a page without any widget, and what bqplot does in any tab.
+# What the front ends themselves complain of on a page without any widget.
 _NOT_OURS = (
     "Failed to load resource",  # 404 of optional files: custom.css, a workspace that does not exist yet
     "Cannot read properties of undefined (reading 'schema')",  # Notebook 7, while its plugins start
-    "Error: <rect> attribute width: A negative value is not valid.",  # bqplot, in a tab that is not shown yet
-    "Error: <rect> attribute height: A negative value is not valid.",
     "Error: The getter for the shared module is not a function.",  # Voila, while it loads Lab's extensions
 )
 

@@ -40,10 +40,17 @@ def test_the_story(front_end: str, request: pytest.FixtureRequest, tmp_path: Pat
     widget.wait_for_marker(widget.shown_lr)
 
     widget.tab("Schedule").click()
-    schedule = widget.root.locator(".bqplot:visible")
-    schedule.wait_for()
+    line = widget.root.locator('.lrw-schedule path.line[style*="--lrw-curve"]').first
+    line.wait_for(state="attached")
+    one_cycle = line.get_attribute("d")
+    widget.root.get_by_label("Schedule", exact=True).select_option("Cosine decay")
+    page.page.wait_for_function("([line, d]) => line.getAttribute('d') !== d", arg=[line.element_handle(), one_cycle])
+    widget.button("DataFrame").click()
+    widget.root.get_by_text("schedule_df has 1,000 rows").wait_for()
 
     widget.tab("Data").click()
+    widget.button("DataFrame").click()
+    widget.root.get_by_text("lr_curve has").wait_for()
     with page.page.expect_download() as download:
         widget.root.get_by_role("link", name="Download CSV").click()
     download.value.save_as(tmp_path / "curve.csv")

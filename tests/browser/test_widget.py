@@ -19,7 +19,7 @@ def widget(lab: LabPage) -> Widget:
 def measured(lab: LabPage, widget: Widget) -> Widget:
     """A widget after a run."""
     widget.button("Run").click()
-    widget.wait_for_state("done")
+    lab.wait_until("widget.state == 'done'")
     widget.wait_until_drawn(lab.evaluate("len(widget.result)"))
     return widget
 
@@ -180,6 +180,7 @@ def test_two_displays_agree(lab: LabPage) -> None:
     first, second = Widget(lab, 0), Widget(lab, 1)
     first.button("Run").click()
     second.wait_for_state("done")
+    lab.wait_until("widget.state == 'done'")
     first.wait_for_points(lab.evaluate("len(widget.result)"))
     second.wait_for_points(lab.evaluate("len(widget.result)"))
     second.drag_marker(5e-5)

@@ -24,13 +24,17 @@ _GROWS = f"""([root, times, start]) => {{
     return root.seen.length > times
 }}"""
 
-# The ticks of the x axis: [[rate as text, x in the window], ...].
-_TICKS = """figure => {
+# The ticks of an axis: [[text, x, y in the window], ...].
+_TICKS = """(figure, label) => {
     const axes = [...figure.querySelectorAll('g.axis')]
-    const axis = axes.find(axis => axis.querySelector('.axislabel')?.textContent === 'learning rate')
-    return [...axis.querySelectorAll('.tick')]
-        .map(tick => [tick.textContent, tick.querySelector('line').getBoundingClientRect().x])
+    const axis = axes.find(axis => axis.querySelector('.axislabel')?.textContent === label)
+    const place = tick => tick.querySelector('line').getBoundingClientRect()
+    return [...axis.querySelectorAll('.tick')].map(tick => [tick.textContent, place(tick).x, place(tick).y])
 }"""
+
+# Lines with points in them, by the name of their colour.
+_NUM_LINES = """(figure, colour) => [...figure.querySelectorAll(`path.line[style*="--lrw-${colour}"]`)]
+    .filter(line => /[ML]/.test(line.getAttribute('d') ?? '')).length"""
 
 # What sticks out of the widget, or is cut off by an element around it.
 _CUT_TEXTS = """root => {
@@ -39,23 +43,38 @@ _CUT_TEXTS = """root => {
         const box = element.getBoundingClientRect()
         if (box.width === 0) return false
         const clips = getComputedStyle(element).overflowX !== 'visible' && !(element instanceof SVGElement)
+        const isHidden = place => place !== root && (isHidden(place.parentElement) ||
+            (getComputedStyle(place).overflowX === 'hidden' && box.right > place.getBoundingClientRect().right + 1))
         return box.left < frame.left - 1 || box.right > frame.right + 1 ||
-            (clips && element.scrollWidth > element.clientWidth + 1)
+            (clips && element.scrollWidth > element.clientWidth + 1) ||
+            (!(element instanceof SVGElement) && isHidden(element.parentElement))
     }
-    return [...root.querySelectorAll('*')]
+    const shown = selector => [...root.querySelectorAll(selector)]
+        .filter(element => element.checkVisibility({visibilityProperty: true}))
+    const inputs = shown('input[type=text]').filter(input => input.scrollWidth > input.clientWidth + 1)
+    return inputs.map(input => input.value).concat(shown('*')
         .filter(element => [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()))
-        .filter(element => element.checkVisibility() && isCut(element)).map(element => element.textContent)
+        .filter(isCut).map(element => element.textContent))
+}"""
+
+_FITS = """root => {
+    const right = root.getBoundingClientRect().right
+    const areas = [...root.querySelectorAll('.plotarea_background')]
+        .filter(area => area.checkVisibility({visibilityProperty: true}))
+    return root.scrollWidth <= root.clientWidth && right <= innerWidth &&
+        areas.every(area => area.getBoundingClientRect().right <= area.closest('.bqplot').getBoundingClientRect().right)
 }"""
 
 # Sliders cannot be named with ipywidgets; each has a box beside it that says the same and can be named.
-# Controls that say nothing of themselves: ["name" or "tooltip", HTML].
+# Controls that say nothing of themselves: ["name" or "tooltip", HTML]. The style sheet draws the tooltips of tabs.
 _UNEXPLAINED = """root => {
     const label = e => [...(e.labels ?? [])].map(label => label.textContent).join('') ||
         document.getElementById(e.getAttribute('aria-labelledby'))?.textContent
     const name = e => e.getAttribute('aria-label') || label(e) || e.textContent.trim() || e.title
-    const tooltip = e => { while (e && e !== root && !e.title) e = e.parentElement; return e?.title }
-    return [...root.querySelectorAll('button, input, select, textarea, [role=tab]')]
-        .filter(e => e.checkVisibility())
+    const drawn = e => e.matches('[role=tab]') && /^"./.test(getComputedStyle(e, '::after').content)
+    const tooltip = e => e !== root && (e.title || drawn(e) || tooltip(e.parentElement))
+    return [...root.querySelectorAll('a[href], button, input, select, textarea, summary, [role=tab]')]
+        .filter(e => e.checkVisibility({visibilityProperty: true}))
         .flatMap(e => [...(name(e) ? [] : [['name', e.outerHTML]]), ...(tooltip(e) ? [] : [['tooltip', e.outerHTML]])])
 }"""
 
@@ -73,7 +92,7 @@ class Widget:
 
     def __init__(self, front_end: FrontEnd, number: int = 0) -> None:
         self.page = front_end.page
-        self.root = front_end.page.locator(".lrwidget").nth(number)
+        self.root = front_end.page.locator(".jupyter-widgets.lrwidget").nth(number)  # no saved picture
         of_losses = front_end.page.locator(".axislabel").get_by_text("loss", exact=True)
         self.figure = self.root.locator(".lrw-figure").filter(has=of_losses)
 
@@ -86,9 +105,14 @@ class Widget:
         return self.root.get_by_role("tab", name=name, exact=True)
 
     @property
+    def panel(self) -> Locator:
+        """What the open tab holds, once it is there."""
+        return self.root.locator(".lrw-tabs > .widget-tab-contents > :not(.lm-mod-hidden) > *")
+
+    @property
     def number_box(self) -> Locator:
         """The box with the selected learning rate."""
-        return self.root.get_by_role("textbox", name="Selected LR")
+        return self.root.get_by_role("textbox", name="Selected LR", exact=True)
 
     @property
     def shown_lr(self) -> float:
@@ -99,6 +123,22 @@ class Widget:
         """How many points the smoothed curve (``"raw"``: the losses) has on the screen."""
         line = self.figure.locator(f'path.line[style*="--lrw-{colour}"]').first
         return len(re.findall("M" if colour == "raw" else "[ML]", line.get_attribute("d") or ""))
+
+    @property
+    def legend(self) -> Locator:
+        """The rows of the legend, one for each run."""
+        return self.root.locator(".lrw-run-row")
+
+    def num_lines(self, colour: str) -> int:
+        """How many lines are drawn in colours of this kind: ``"past"`` for those of earlier runs."""
+        return int(self.figure.evaluate(_NUM_LINES, colour))
+
+    def wait_for_lines(self, colour: str, num_lines: int) -> None:
+        """Wait until so many lines are drawn in such colours."""
+        self.page.wait_for_function(
+            f"([figure, colour, num_lines]) => ({_NUM_LINES})(figure, colour) === num_lines",
+            arg=[self.figure.element_handle(), colour, num_lines],
+        )
 
     def curve_path(self) -> str:
         """The smoothed curve as it is drawn."""
@@ -216,14 +256,13 @@ class Widget:
         )
 
     def wait_until_it_fits(self) -> None:
-        """Wait until the widget is no wider than its place, and neither is its figure."""
-        self.page.wait_for_function(
-            """root => root.scrollWidth <= root.clientWidth &&
-                root.getBoundingClientRect().right <= innerWidth &&
-                root.querySelector('.plotarea_background').getBoundingClientRect().right <=
-                    root.getBoundingClientRect().right""",
-            arg=self.root.element_handle(),
-        )
+        """Wait until the widget is no wider than its place, and what is drawn no wider than its figure."""
+        deadline = time.monotonic() + 20
+        while not self.root.evaluate(_FITS):
+            assert time.monotonic() < deadline, "the widget should fit into its place"
+            for figure in self.root.locator(".bqplot:visible").all():
+                figure.scroll_into_view_if_needed()  # bqplot lays a figure out when it is looked at
+            self.page.wait_for_timeout(100)
 
     def cut_texts(self) -> list[str]:
         """Texts that are cut off or stick out."""
@@ -242,5 +281,26 @@ class Widget:
 
     def _axis(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """The first and the last tick of the learning rates: rate and x coordinate."""
-        ticks = [(float(text), x) for text, x in self.figure.evaluate(_TICKS)]
+        ticks = [(float(text), x) for text, x, _ in self.figure.evaluate(_TICKS, "learning rate")]
         return ticks[0], ticks[-1]
+
+    @property
+    def loss_ticks(self) -> list[tuple[float, float]]:
+        """The ticks of the losses: loss and y coordinate in the window."""
+        return [(float(text), y) for text, _, y in self.figure.evaluate(_TICKS, "loss")]
+
+    def y_of(self, loss: float) -> float:
+        """The y coordinate in the window at which a loss is drawn, on a linear axis."""
+        (low, y_low), (high, y_high) = self.loss_ticks[0], self.loss_ticks[-1]
+        return y_low + (y_high - y_low) * (loss - low) / (high - low)
+
+    @property
+    def lr_range(self) -> tuple[float, float]:
+        """The learning rates at the left and the right edge of the figure."""
+        area = self.plot_area
+        return self.lr_at(area["x"]), self.lr_at(area["x"] + area["width"])
+
+    def wait_for_tooltip(self, text: str) -> None:
+        """Wait until the figure says this beside the mouse."""
+        said = self.page.locator(".bqplot_mark_tooltip:visible").get_by_text(text, exact=True)
+        said.wait_for()
