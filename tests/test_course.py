@@ -94,7 +94,7 @@ def gallery() -> dict[str, Any]:
         ),
         pytest.param("explosion", "explodes_from_start", "normalisation of the inputs", id="raw measurements"),
         pytest.param("falling", "range_too_small", "Raise max_lr", id="range ends too early"),
-        pytest.param("noisy", "ok", "hidden by the noise", id="batches of two"),
+        pytest.param("noisy", "ok", "larger batches", id="batches of two"),
         pytest.param("rising", "no_decrease", "Check the sign", id="uphill"),
         pytest.param("missing", "nonfinite", "Check the data for NaN", id="missing pixels"),
     ],

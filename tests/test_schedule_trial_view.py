@@ -16,7 +16,7 @@ from lrwidget import LearningRateFinder, LRFinderWidget, RestoringStep, TorchSte
 from lrwidget.live.run import RunState
 from lrwidget.live.schedule_trial_frames import CONSTANT, SCHEDULE
 from lrwidget.live.workbench import Workbench
-from lrwidget.ui.parts import tree
+from lrwidget.ui.parts import Explained, tree
 from lrwidget.ui.schedule_tab import ScheduleTab
 from lrwidget.ui.schedule_trial import ScheduleTrialView
 from lrwidget.ui.ticks import set_ticks
@@ -84,12 +84,12 @@ def stage() -> Stage:
 
 def test_a_trial_from_the_click_to_the_outcome(stage: Stage) -> None:
     """No picture before; then both curves with their names, the outcome, and the one that ended lower in bold."""
-    assert not is_shown(stage.view._picture)
+    assert "lrw-is-empty" in stage.view._picture._dom_classes
     assert "compressed to 40" in text_of(stage.view._plan)
     assert text_of(stage.view._progress) == "2 trainings of 40 steps: 80 steps"
     stage.view.start.click()
     stage.finish()
-    assert is_shown(stage.view._picture)
+    assert "lrw-is-empty" not in stage.view._picture._dom_classes
     assert [len(line.x) for line in stage.view.plot.lines] == [40, 40]
     assert [label.text.tolist() for label in stage.view.plot.labels] == [["schedule"], ["constant"]]
     # w falls by 1 - lr at each step: with the peak throughout it falls furthest.
@@ -190,9 +190,11 @@ def test_labels_reach_an_axis_before_its_ticks(messages: list[dict[str, Any]]) -
 
 def test_every_control_is_explained(stage: Stage) -> None:
     """Each button and box has a tooltip."""
-    controls = [w for w in tree(stage.view.box) if isinstance(w, Button) or hasattr(w, "continuous_update")]
+    widgets = list(tree(stage.view.box))
+    controls = [w for w in widgets if isinstance(w, Button) or hasattr(w, "continuous_update")]
     assert len(controls) == 4
-    assert all(control.tooltip for control in controls)
+    tooltips = {id(box.children[0]): box.tooltip for box in widgets if isinstance(box, Explained)}
+    assert all(tooltips.get(id(control), control.tooltip) for control in controls)
 
 
 @pytest.mark.parametrize("part", ["schedule", "verify"])

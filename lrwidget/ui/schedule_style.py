@@ -34,6 +34,7 @@ CSS = """
   justify-content: start; font-variant-numeric: tabular-nums; }
 .lrw-trial-ahead { font-weight: 700; }
 .lrw-trial-picture { position: relative; }
+.lrw-trial-picture.lrw-is-empty { visibility: hidden; height: 0; overflow: hidden; }
 .lrw-schedule .lrw-trial-log { position: absolute; top: 0; right: 4px; z-index: 1; height: 22px; line-height: 20px;
   padding: 0 8px; font-size: 12px; box-shadow: none; }
 .lrw-schedule .widget-dropdown, .lrw-schedule .widget-toggle-buttons { width: auto; flex-shrink: 0; }

@@ -12,7 +12,7 @@ from lrwidget.live.schedule_trial_frames import ScheduleTrialFrame
 from lrwidget.live.schedule_trial_model import ScheduleTrialModel
 from lrwidget.ui import markup
 from lrwidget.ui import schedule_markup as words
-from lrwidget.ui.parts import Act, answer_from_here, button, set_traits
+from lrwidget.ui.parts import Act, Explained, answer_from_here, button, set_traits
 from lrwidget.ui.schedule_style import TRAININGS
 from lrwidget.ui.trial_plot import TrialPlot
 
@@ -49,7 +49,8 @@ class ScheduleTrialView:
         tip = "End the training under way, and put the model back"
         self.stop = button("Stop trying", tip, "stop", act, stop).add_class("lrw-trial-stop")
         tip = "Train steps with each; empty for as many as the range test has"
-        self.num_steps = Text(description="steps each", continuous_update=False, tooltip=tip)
+        self.num_steps = Text(description="steps each", continuous_update=False)
+        num_steps = Explained(self.num_steps, tip)
         self._listen(self.num_steps, model.set_num_steps)
         self._progress, self._plan, self._rows = HTML(), HTML(), HTML()
         self._failure, self._says = HTML(), HTML()
@@ -61,7 +62,7 @@ class ScheduleTrialView:
         self._error = VBox([self._failure, dismiss])
         self._picture = VBox([self.plot.figure, self.log]).add_class("lrw-trial-picture")
         head = HTML('<div class="lrw-trial-head">Does it train?</div>')
-        actions = Box([self.start, self.stop, self.num_steps, self._progress]).add_class("lrw-trial-actions")
+        actions = Box([self.start, self.stop, num_steps, self._progress]).add_class("lrw-trial-actions")
         parts = [head, actions, self._plan, self._error, self._says, self._rows, self._picture]
         self.box = VBox(parts).add_class("lrw-schedule-try")
 
@@ -103,4 +104,5 @@ class ScheduleTrialView:
         self.plot.render(frame)
         is_empty = not (frame.lines or frame.is_busy)
         set_traits(self._rows, value="" if is_empty else words.trial_rows(frame))
-        set_traits(self._picture.layout, display="none" if is_empty else None)
+        # Not taken out of the layout: bqplot cannot draw in no width.
+        (self._picture.add_class if is_empty else self._picture.remove_class)("lrw-is-empty")
