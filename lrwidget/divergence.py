@@ -6,8 +6,7 @@ compares rises with falls and with the noise, never the loss with a multiple of 
 
 from __future__ import annotations
 
-from bisect import insort
-from collections import deque
+from math import inf
 from typing import Literal, TypeAlias
 
 Divergence: TypeAlias = Literal["auto", "never"] | float
@@ -36,38 +35,42 @@ class DivergenceWatch:
 
     def __init__(self, divergence: Divergence) -> None:
         self._rule = divergence
-        self._recent: deque[float] = deque(maxlen=_WINDOW)
-        self._opening: list[float] = []
+        self._losses: list[float] = []
+        self._num_seen = 0  # how many losses the lowest level (or loss) is of
+        self._lowest = inf
         self._start = 0.0
         self._scatter = 0.0
-        self._lowest = float("inf")
+        # What no loss that makes a run diverge is below. After the opening that is the least rise that counts: the
+        # level passes it with a loss that does, and what has to be passed only grows with the fall.
+        self._calm_below = inf if divergence == "never" else -inf
 
     def has_diverged(self, loss: float) -> bool:
         """Take the next loss (finite) and say whether the run has diverged with it."""
-        if self._rule == "never":
-            return False
+        self._losses.append(loss)
+        # Between most steps of a run this is all that is done, and it is done after every one.
+        return loss > self._calm_below and self._look(loss)
+
+    def _look(self, loss: float) -> bool:
         if self._rule != "auto":
             self._lowest = min(self._lowest, loss)
-            return loss > self._rule * self._lowest
-        recent = self._recent
-        recent.append(loss)
-        if len(self._opening) < _OPENING:
-            self._open(loss)
-            if len(recent) < _WINDOW:
-                return False
-        level = sorted(recent)[_WINDOW // 2]
-        if level < self._lowest:
-            self._lowest = level
-        # Between most steps of a run this is all that is done, and it is done after every one.
+            return loss > float(self._rule) * self._lowest
+        losses = self._losses
+        if self._num_seen < _OPENING:
+            self._open(losses[:_OPENING])
+        level = self._start
+        for end in range(max(self._num_seen, _WINDOW - 1), len(losses)):
+            level = sorted(losses[end - _WINDOW + 1 : end + 1])[_WINDOW // 2]
+            self._lowest = min(self._lowest, level)
+        self._num_seen = len(losses)
         return level > self._start and self._has_risen_too_far(level)
 
-    def _open(self, loss: float) -> None:
-        """Take one of the first losses; the median and the extremes of so few cost next to nothing."""
-        insort(self._opening, loss)
-        middle = len(self._opening) // 2
-        is_odd = len(self._opening) % 2
-        self._start = self._opening[middle] if is_odd else (self._opening[middle - 1] + self._opening[middle]) / 2
-        self._scatter = self._opening[-1] - self._opening[0]
+    def _open(self, opening: list[float]) -> None:
+        """Take the first losses as they are so far."""
+        ranked = sorted(opening)
+        self._start = (ranked[(len(ranked) - 1) // 2] + ranked[len(ranked) // 2]) / 2
+        self._scatter = ranked[-1] - ranked[0]
+        if len(opening) == _OPENING:
+            self._calm_below = self._start + _RISE_FACTOR * self._scatter
 
     def _has_risen_too_far(self, level: float) -> bool:
         fall = self._start - self._lowest

@@ -6,12 +6,13 @@ import warnings
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from math import isfinite
 from time import perf_counter
 from typing import Protocol, TypeAlias, TypeVar
 
 from lrwidget.divergence import DivergenceWatch
 from lrwidget.losses import as_float
-from lrwidget.result import Recording, StepRecord, StopReason
+from lrwidget.result import Recording, StepRecord, StopReason, new_record
 from lrwidget.steps import SKIPPED, StepOutput, StepReturn, TrainStep
 
 _MAX_SKIPS = 100  # steps in a row that a gradient scaler may refuse at one rate; it halves its scale at each
@@ -107,6 +108,7 @@ def _steps(train_step: TrainStep, lrs: Iterable[float], watch: DivergenceWatch, 
     lag = getattr(train_step, "lag", 0)
     unread: deque[tuple[int, float, StepReturn]] = deque()
     reason = StopReason.COMPLETED
+    keep, has_diverged = recording.records.append, watch.has_diverged
     try:
         for step, lr in enumerate(lrs):
             try:
@@ -116,15 +118,18 @@ def _steps(train_step: TrainStep, lrs: Iterable[float], watch: DivergenceWatch, 
             except StopIteration:
                 reason = StopReason.DATA_EXHAUSTED
                 break
-            if lag:
-                unread.append((step, lr, output))
-                if len(unread) <= lag:
+            if type(output) is float and not lag:  # the common case, in as few calls as can be
+                record = new_record(StepRecord, (step, lr, output, None))
+                keep(record)
+                yield record
+                if isfinite(output) and not has_diverged(output):
                     continue
-                step, lr, output = unread.popleft()
-            if type(output) is float:  # the common case, in as few calls as can be
-                yield recording.append(step, lr, output)
-            else:
-                yield recording.append(*_read(step, lr, output))
+                recording.stop_reason = StopReason.DIVERGED if isfinite(output) else StopReason.NOT_FINITE
+                return
+            unread.append((step, lr, output))
+            if len(unread) <= lag:
+                continue
+            yield recording.append(*_read(*unread.popleft()))
             if recording.judge(watch):
                 return
     except GeneratorExit:

@@ -45,7 +45,7 @@ class StepRecord(NamedTuple):
 
 
 # What StepRecord(...) does at heart: the only thing that is made at every step, here without a Python call of its own.
-_new_record = tuple.__new__
+new_record = tuple.__new__
 
 
 class StopReason(StrEnum):
@@ -72,7 +72,7 @@ class Recording:
 
     def append(self, step: int, lr: float, loss: float, grad_norm: float | None = None) -> StepRecord:
         """Keep one more record and return it."""
-        record = _new_record(StepRecord, (step, lr, loss, grad_norm))
+        record = new_record(StepRecord, (step, lr, loss, grad_norm))
         self.records.append(record)
         return record
 

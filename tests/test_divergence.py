@@ -73,3 +73,24 @@ def test_the_factor_is_the_original_recipe():
 def test_never_means_never():
     """With "never" only a loss that is not finite ends a run."""
     assert first_stop([10.0**i for i in range(300)], "never") is None
+
+
+def stop_by_the_rule(losses):
+    """The rule word by word, looked at after every loss."""
+    for n in range(5, len(losses) + 1):
+        opening = losses[: min(n, 10)]
+        start, scatter = np.median(opening), np.ptp(opening)
+        levels = [np.median(losses[end - 5 : end]) for end in range(5, n + 1)]
+        rise = levels[-1] - start
+        if rise > 3 * (start - min(levels)) and rise > 3 * scatter and rise > 0:
+            return n - 1
+    return None
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_is_passed_over_decides_nothing(seed):
+    """Most losses are not looked at closely; the run still stops where the rule, applied to every one, says."""
+    rng = np.random.default_rng(seed)
+    walk = np.cumsum(rng.normal(size=80)) + rng.normal(size=80) * rng.choice([0.1, 1, 10])
+    losses = walk if seed % 2 else curve(seed, noise=rng.choice([0.02, 0.3]))
+    assert first_stop(losses) == stop_by_the_rule(losses)
