@@ -100,7 +100,7 @@ def train(
         recording.note_failure(error)
         raise
     finally:
-        recording.seconds = perf_counter() - started
+        recording.seconds = perf_counter() - started - recording.paused_seconds
 
 
 def _steps(train_step: TrainStep, lrs: Iterable[float], watch: DivergenceWatch, recording: Recording) -> Records:

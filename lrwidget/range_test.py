@@ -51,6 +51,10 @@ class RangeTest(Iterator[StepRecord]):
         """End the run now."""
         self.stop()
 
+    def note_pause(self, seconds: float) -> None:
+        """Leave out of the run's time so many seconds in which nobody asked for a step."""
+        self.recording.paused_seconds += seconds
+
     @property
     def stop_reason(self) -> StopReason | None:
         """Why the run ended; None while it goes on."""

@@ -94,6 +94,10 @@ class RepeatedTest(Iterator[RepeatRecord]):
         if self.stop_reason is None:
             self._current.recording.note_failure(error)
 
+    def note_pause(self, seconds: float) -> None:
+        """As `RangeTest.note_pause`, of the test under way."""
+        self._current.note_pause(seconds)
+
     @property
     def _current(self) -> RangeTest:
         """The first test that has not ended; the last one where all have."""

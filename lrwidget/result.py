@@ -69,6 +69,7 @@ class Recording:
     stop_reason: StopReason | None = None
     error: str | None = None
     seconds: float = 0.0
+    paused_seconds: float = 0.0
 
     def append(self, step: int, lr: float, loss: float, grad_norm: float | None = None) -> StepRecord:
         """Keep one more record and return it."""
@@ -124,7 +125,7 @@ class RangeTestResult:
     error
         What broke the run, as text, where its reason is failed or interrupted.
     seconds
-        Wall time of the run, saving and restoring included.
+        Wall time of the run, saving and restoring included, pauses of the widget not.
 
     Raises
     ------

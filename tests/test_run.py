@@ -368,6 +368,22 @@ def test_job_that_cannot_restore() -> None:
     assert (run.state, len(run.result)) == ("failed", 20)
 
 
+def test_a_pause_is_no_time_of_the_run() -> None:
+    """The result's seconds, from which the cost of a verification is told, leave out what the user has paused."""
+    gate = Gate()
+    run = make_run(gate)
+    started = time.perf_counter()
+    run.start()
+    run.pause()
+    gate.let(20)
+    wait_until(lambda: len(gate.lrs) == 1)
+    time.sleep(0.3)
+    run.resume()
+    result = run.wait(SECONDS)
+    assert len(result) == 20
+    assert 0 < result.seconds <= time.perf_counter() - started - 0.3
+
+
 def test_elapsed_without_pauses() -> None:
     """Pauses count neither for the time that a run took nor for its speed."""
     now = [0.0]

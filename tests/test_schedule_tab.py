@@ -146,13 +146,13 @@ def test_wrong_input_is_explained(tab: ScheduleTab) -> None:
     from_browser(warmup.text, value="1000")
     assert "need warmup_steps < total_steps, got warmup_steps=1000" in text_of(tab._says)
     assert tab.plot._line.opacities == [0.3]
-    assert tab.export.save.disabled
+    assert tab.export.variable.save.disabled
     assert tab.export.csv.disabled
     assert tab.export._code.value == ""
     from_browser(warmup.text, value="100")
     assert "need" not in text_of(tab._says)
     assert tab.plot._line.opacities == [1.0]
-    assert not tab.export.save.disabled
+    assert not tab.export.variable.save.disabled
 
 
 def test_what_looks_wrong_is_remarked(tab: ScheduleTab) -> None:
@@ -241,31 +241,31 @@ def test_hover_values(tab: ScheduleTab) -> None:
 
 def test_save_to_a_variable(tab: ScheduleTab, variables: dict[str, Any]) -> None:
     """The table goes into the variable; one that exists is overwritten only when asked for twice."""
-    tab.export.save.click()
+    tab.export.variable.save.click()
     pd.testing.assert_frame_equal(variables["schedule_df"], schedules.one_cycle(1e-2, 1000).to_dataframe())
-    assert "schedule_df has 1,000 rows: step, lr, momentum" in text_of(tab.export._says)
+    assert "schedule_df has 1,000 rows: step, lr, momentum" in text_of(tab.export.variable._says)
     variables["schedule_df"] = kept = [1, 2]
-    tab.export.save.click()
+    tab.export.variable.save.click()
     assert variables["schedule_df"] is kept
-    assert tab.export.save.description == "Overwrite"
-    assert "schedule_df exists (list)" in text_of(tab.export._says)
-    tab.export.save.click()
+    assert tab.export.variable.save.description == "Overwrite"
+    assert "schedule_df exists (list)" in text_of(tab.export.variable._says)
+    tab.export.variable.save.click()
     assert len(variables["schedule_df"]) == 1000
-    assert tab.export.save.description == "DataFrame"
+    assert tab.export.variable.save.description == "DataFrame"
 
 
 def test_the_question_is_for_one_name_and_one_schedule(tab: ScheduleTab, variables: dict[str, Any]) -> None:
     """Asked about one name, pressing again after another name or another schedule asks again."""
     variables.update(a=1, b=2)
-    tab.export.variable.value = "a"
-    tab.export.save.click()
-    tab.export.variable.value = "b"
-    tab.export.save.click()
+    tab.export.variable.name.value = "a"
+    tab.export.variable.save.click()
+    tab.export.variable.name.value = "b"
+    tab.export.variable.save.click()
     assert variables == {"a": 1, "b": 2}
     tab.choice.value = "cosine"
-    tab.export.save.click()
+    tab.export.variable.save.click()
     assert variables == {"a": 1, "b": 2}
-    tab.export.save.click()
+    tab.export.variable.save.click()
     assert list(variables["b"].columns) == ["step", "lr"]
     assert variables["a"] == 1
 
@@ -273,17 +273,17 @@ def test_the_question_is_for_one_name_and_one_schedule(tab: ScheduleTab, variabl
 @pytest.mark.parametrize("name", ["", "2x", "a b", "class", "x.y", "f()"])
 def test_a_bad_name_is_refused(tab: ScheduleTab, variables: dict[str, Any], name: str) -> None:
     """What cannot be the name of a variable is refused in words."""
-    tab.export.variable.value = name
-    tab.export.save.click()
+    tab.export.variable.name.value = name
+    tab.export.variable.save.click()
     assert variables == {}
-    assert f"need a name such as schedule_df, got {name!r}" in text_of(tab.export._says)
+    assert f"need a name such as schedule_df, got {name!r}" in text_of(tab.export.variable._says)
 
 
 def test_outside_of_a_notebook_there_are_no_variables() -> None:
     """Without a notebook the button says what to call instead."""
     tab = ScheduleTab(ScheduleModel())
-    tab.export.save.click()
-    assert "need a notebook to put a variable into, got none; use to_dataframe()" in text_of(tab.export._says)
+    tab.export.variable.save.click()
+    assert "need a notebook to put a variable into, got none; use to_dataframe()" in text_of(tab.export.variable._says)
 
 
 def test_csv(tab: ScheduleTab) -> None:

@@ -31,9 +31,10 @@ class Job(Protocol[Record_co]):
     ``stop`` ends it at once for a reason and restores what it changed; it may be called before the first step and
     after the last one. ``result`` can be read at any time.
 
-    A job that waits for others (a log that another process writes) may have three things more: ``can_stop_elsewhere``,
-    true if any thread may call ``stop``, which wakes it; ``status``, in words; and ``settings``, the finder of what it
-    watches, once that is known.
+    A job that measures its own time may have ``note_pause(seconds)``, called after each pause. One that waits for
+    others (a log that another process writes) may have three things more: ``can_stop_elsewhere``, true if any thread
+    may call ``stop``, which wakes it; ``status``, in words; and ``settings``, the finder of what it watches, once that
+    is known.
     """
 
     def __iter__(self) -> Iterator[Record_co]: ...
@@ -296,11 +297,19 @@ class Run(Generic[Record]):
         """Between two steps: pause, stop, or go on undisturbed."""
         with self._changed:
             self._watch.note_first()
-            while self._state is RunState.PAUSED and self._wanted is None:
-                self._changed.wait()
+            if self._state is RunState.PAUSED:
+                self._sit_out_pause(job)
             self._attention = self._wanted is not None
         if self._wanted is not None:
             job.stop(self._wanted)
+
+    def _sit_out_pause(self, job: Job[Record]) -> None:
+        started = perf_counter()
+        while self._state is RunState.PAUSED and self._wanted is None:
+            self._changed.wait()
+        note_pause = getattr(job, "note_pause", None)
+        if note_pause is not None:
+            note_pause(perf_counter() - started)
 
     def _end(self, job: Job[Record], error: BaseException | None, keep_error: bool) -> None:
         reason = job.stop_reason or StopReason.STOPPED

@@ -53,7 +53,9 @@ def conclusion(result: VerifyResult) -> str:
         return "No training ended with a lower loss than it began with: try lower rates."
     others = [short_number(lr) for lr in result.tied_lrs if lr != best]
     if others:
-        words = f"{short_number(best)} trains well; the noise does not tell it from {_listed(others)}."
+        words = (
+            f"{short_number(best)} trains well; {_listed(others)} {'do' if len(others) > 1 else 'does'} about as well."
+        )
     else:
         words = f"{short_number(best)} trains best."
     if result.edge is not None:

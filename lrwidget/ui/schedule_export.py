@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import base64
-import keyword
 from collections.abc import MutableMapping
 from typing import Any
 
-from ipywidgets import HTML, Box, Dropdown, Label, Text, VBox
+from ipywidgets import HTML, Box, Dropdown, VBox
 
 from lrwidget.live.schedule_model import ScheduleModel
 from lrwidget.live.schedule_preview import Preview, ScheduleFrame
 from lrwidget.schedules.schedule import Framework
 from lrwidget.ui import markup
 from lrwidget.ui.parts import Act, Explained, button, set_traits
+from lrwidget.ui.variable import Variable
 
 _FRAMEWORKS: dict[str, Framework] = {
     "PyTorch": "torch",
@@ -39,45 +39,20 @@ class ScheduleExport:
 
     def __init__(self, model: ScheduleModel, act: Act, namespace: MutableMapping[str, Any] | None = None) -> None:
         self._model = model
-        self._namespace = namespace
         self._preview: Preview | None = None
         self._written: tuple[Preview, str] | None = None
-        self._message = ""
-        self._asked = ""  # the name whose overwriting has been asked for
         self._link = ""
-        self.variable = Text("schedule_df", continuous_update=False)
-        self.variable.tooltip = "Variable: the name under which the notebook shall find the table"
-        self.variable.observe(lambda _: act(self._forget_question), "value")
-        tip = "Put one row per step into that variable: step, epoch, lr, momentum"
-        self.save = button("DataFrame", tip, "table", act, self.save_variable)
+        self.variable = Variable("schedule_df", model.to_dataframe, act, namespace)
         self.csv = button("CSV", "Write the same table as a file to download", "save", act, self.make_csv)
         self.framework = Dropdown(options=list(_FRAMEWORKS), description="Code")
         self.framework.observe(lambda _: act(lambda: None), "value")
         self._says = HTML().add_class("lrw-export-says")
         self._code = HTML().add_class("lrw-code")
         framework = Explained(self.framework, "The framework for which the schedule is written as code")
-        row = Box([Label("Save as"), self.variable, self.save, self.csv, framework]).add_class("lrw-export-row")
+        row = Box([self.variable.box, self.csv, framework]).add_class("lrw-export-row")
         self.box = VBox([row, self._says, self._code]).add_class("lrw-export")
 
     # Intents
-
-    def save_variable(self) -> None:
-        """Put the table into the variable; where there is something under that name, ask first."""
-        name = self.variable.value.strip()
-        namespace = _notebook() if self._namespace is None else self._namespace
-        if not name.isidentifier() or keyword.iskeyword(name):
-            self._message = f"need a name such as schedule_df, got {name!r}; letters, digits and _ only"
-        elif namespace is None:
-            self._message = "need a notebook to put a variable into, got none; use to_dataframe()"
-        elif name in namespace and self._asked != name:
-            self._asked = name
-            kind = type(namespace[name]).__name__
-            self._message = f"{name} exists ({kind}). Press Overwrite to replace it, or choose another name."
-        else:
-            table = self._model.to_dataframe()
-            namespace[name] = table
-            self._asked = ""
-            self._message = f"{name} has {len(table):,} rows: {', '.join(table.columns)}."
 
     def make_csv(self) -> None:
         """Write the table into a link that downloads it."""
@@ -93,27 +68,18 @@ class ScheduleExport:
             f"Download schedule.csv</a> ({len(table):,} rows, {size})"
         )
 
-    def _forget_question(self) -> None:
-        self._asked = self._message = ""
-
     # Output
 
     def render(self, frame: ScheduleFrame) -> None:
         """Show this frame."""
         preview, self._preview = self._preview, frame.preview
         if frame.preview is not preview:
-            self._link = self._message = self._asked = ""  # they speak of another schedule
+            self._link = ""  # of another schedule, as is what was said
+            self.variable.forget()
         cannot = bool(frame.problem) or frame.preview is None
-        is_question = bool(self._asked)
-        set_traits(
-            self.save,
-            description="Overwrite" if is_question else "DataFrame",
-            button_style="warning" if is_question else "",
-            disabled=cannot,
-        )
+        self.variable.render(is_empty=cannot)
         set_traits(self.csv, disabled=cannot)
-        message = f'<div role="status">{markup.text(self._message)}</div>' if self._message else ""
-        set_traits(self._says, value=message + (f"<div>{self._link}</div>" if self._link else ""))
+        set_traits(self._says, value=f"<div>{self._link}</div>" if self._link else "")
         self._render_code(frame)
 
     def _render_code(self, frame: ScheduleFrame) -> None:
@@ -131,11 +97,3 @@ class ScheduleExport:
                 f'<textarea readonly data-lm-suppress-shortcuts="true" spellcheck="false" rows="{rows}" '
                 f'title="Select and copy" aria-label="Code of the schedule">{markup.text(code)}</textarea>'
             )
-
-
-def _notebook() -> MutableMapping[str, Any] | None:
-    """Give the variables of the notebook, None outside of one."""
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    return None if shell is None else shell.user_ns

@@ -60,7 +60,7 @@ CSS = """
   .lrw-value:has(> .widget-slider) > :is(.lrw-value-text, .lrw-value-unit) { align-self: flex-end; }
 }
 .lrw-schedule-buttons { display: flex; flex-flow: row wrap; justify-content: flex-end; }
-.lrw-schedule-buttons > button, .lrw-export-row > button { width: auto; }
+.lrw-schedule-buttons > button, .lrw-export-row button { width: auto; }
 .lrw-schedule .lrw-phases { display: flex; flex-flow: row wrap; gap: 2px 14px; line-height: 1.5; }
 .lrw-schedule .lrw-chip i { display: inline-block; width: 10px; height: 10px; margin-right: 5px; border-radius: 2px;
   opacity: 0.6; }

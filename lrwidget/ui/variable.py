@@ -37,12 +37,13 @@ class Variable:
         act: Act,
         namespace: MutableMapping[str, Any] | None = None,
     ) -> None:
+        self._offered = name
         self._table = table
         self._namespace = namespace
         self._message = ""
         self._asked = ""  # the name whose overwriting has been asked for
         self.name = Text(name, description="Save as", continuous_update=False)
-        self.name.observe(lambda _: act(self._forget_question), "value")
+        self.name.observe(lambda _: act(self.forget), "value")
         self.save = button("DataFrame", "Put the table into that variable", "table", act, self.export)
         self._says = HTML()
         named = Explained(self.name, "The name under which the notebook shall find the table")
@@ -54,7 +55,7 @@ class Variable:
         name = self.name.value.strip()
         namespace = _notebook() if self._namespace is None else self._namespace
         if not name.isidentifier() or keyword.iskeyword(name):
-            self._message = f"need a name such as lr_curve, got {name!r}; letters, digits and _ only"
+            self._message = f"need a name such as {self._offered}, got {name!r}; letters, digits and _ only"
         elif namespace is None:
             self._message = "need a notebook to put a variable into, got none; use to_dataframe()"
         elif name in namespace and self._asked != name:
@@ -78,7 +79,8 @@ class Variable:
         )
         set_traits(self._says, value=f'<div role="status">{markup.text(self._message)}</div>' if self._message else "")
 
-    def _forget_question(self) -> None:
+    def forget(self) -> None:
+        """Drop the question and the message: they speak of something that is gone."""
         self._asked = self._message = ""
 
 
