@@ -189,7 +189,7 @@ def _aggregate(usable: NDArray[np.bool_], values: Floats, strength: float) -> Fl
     estimate, error = values, np.full(len(values), noise)
     for half_width in _half_widths(min(strength, 2 * len(usable))):
         fit, gain = (a[usable] for a in _local_lines(present, filled, half_width))
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             distance = np.abs(fit - estimate) / error
         distance[np.isnan(distance)] = 0.0  # 0 / 0: no noise, and both agree exactly
         weight = np.clip((DIFFER - distance) / (DIFFER - AGREE), 0.0, 1.0)

@@ -161,3 +161,11 @@ def test_running_medians_follow_a_line_up_to_its_last_steps() -> None:
     line = 30.0 - np.arange(30)
     expected = [line[2]] * 2 + line[2:-1].tolist() + [line[-2]]
     np.testing.assert_array_equal(running_median(line, 5), expected)
+
+
+def test_losses_down_to_the_smallest_numbers_are_smoothed():
+    """A loss that shrinks at each step until nothing is left is smoothed without a warning, and stays finite."""
+    losses = 0.36 ** np.arange(1392.0)
+    smoothed = smooth(np.arange(1.0, 1393.0), losses)
+    assert np.isfinite(smoothed).all()
+    assert smoothed[-1000:] == pytest.approx(0.0, abs=1e-12)

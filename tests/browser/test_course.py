@@ -159,6 +159,7 @@ def test_before_a_full_training(lab: LabPage) -> None:
     course = Course(lab, "07")
     widget = Widget(lab)
     widget.wait_for_state("done")
+    lab.wait_until("widget.state == 'done'")  # a moment after the page
     found = lab.evaluate("[widget.selected_lr, len(widget.result)]")
     widget.button("Run").click()
     lab.wait_until("widget.state == 'done' and widget.result is not None")

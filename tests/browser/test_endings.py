@@ -43,6 +43,7 @@ def test_running_the_cell_again_during_a_run(lab: LabPage) -> None:
     assert lab.evaluate("[widget is first, weights['steps']]") == [False, 0]
     widget.button("Run").click()
     widget.wait_for_state("done")
+    lab.wait_until("widget.state == 'done'")  # a moment after the page
     assert lab.evaluate("weights['steps']") == 0
     assert lab.evaluate("list(widget.result.losses) == [loss_at(lr) for lr in widget.result.lrs]")
 
@@ -66,6 +67,7 @@ def test_kernel_restart_during_a_run(lab: LabPage) -> None:
     widget = Widget(lab)
     widget.button("Run").click()
     widget.wait_for_state("done")
+    lab.wait_until("widget.state == 'done'")  # a moment after the page
     assert lab.evaluate("weights['steps']") == 0
     widget.wait_for_points(lab.evaluate("len(widget.result)"))
 

@@ -53,6 +53,7 @@ def test_quickstart_from_run_to_the_number(lab: LabPage) -> None:
     widget.button("Run").click()
     lab.wait_until("widget.state == 'done' and widget.result.settings['num_steps'] == 150")
     widget.wait_for_state("done")
+    lab.wait_until("widget.state == 'done'")  # a moment after the page
     assert lab.evaluate(UNCHANGED)
     assert lab.evaluate("widget.selected_lr == widget.suggested_lr")
     num_points = lab.evaluate("len(widget.result)")

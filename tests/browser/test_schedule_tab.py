@@ -62,10 +62,11 @@ HAVE_POINTS = """counts => ['curve', 'mark'].every((colour, i) => {
 })"""
 
 
-# Controls without a tooltip on themselves or their label. Lists have none in ipywidgets; a line of text explains them.
+# Controls without a tooltip on themselves, their label or what is around them.
 WITHOUT_TOOLTIP = """() => [...document.querySelectorAll('.lrw-schedule :is(button, input, textarea, [role=slider])')]
     .filter(e => e.checkVisibility())
-    .filter(e => !e.title && !e.closest('.jupyter-widgets').querySelector('label[title]'))
+    .filter(e => !e.closest('[title]:not([title=""])'))
+    .filter(e => !e.closest('.jupyter-widgets').querySelector('label[title]'))
     .map(e => e.outerHTML)"""
 
 
@@ -176,6 +177,7 @@ def test_the_marker_moves_one_cycle_to_what_pytorch_does(lab: LabPage) -> None:
     widget = Widget(lab)
     widget.button("Run").click()
     widget.wait_for_state("done")
+    lab.wait_until("widget.state == 'done'")  # a moment after the page
     widget.wait_until_drawn(lab.evaluate("len(widget.result)"))
     widget.tab("Schedule").click()
     choice = widget.root.get_by_role("combobox", name="Schedule")
