@@ -628,6 +628,39 @@ def test_optimizers_of_all_makes(make_optimizer):
     assert repr(optimizer.state_dict()) == repr(before)
 
 
+class HalvingSGD(torch.optim.SGD):
+    """Keeps half of each gradient for the next step, in a ``zero_grad`` of its own."""
+
+    def zero_grad(self, set_to_none=True):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.grad.mul_(0.5)
+
+
+def patched_sgd(params, lr):
+    optimizer = torch.optim.SGD(params, lr)
+    optimizer.zero_grad = HalvingSGD.zero_grad.__get__(optimizer)
+    return optimizer
+
+
+@pytest.mark.parametrize("accumulation_steps", [1, 2])
+@pytest.mark.parametrize("make", [HalvingSGD, patched_sgd])
+def test_a_zero_grad_of_the_optimizer_s_own_is_called(make, accumulation_steps):
+    """Gradients are cleared without calling torch's zero_grad; any other is called, at every step."""
+    model, other = make_model(), make_model()
+    batches = [batch for batch in make_batches() for _ in range(accumulation_steps)]  # the mean of twins is the twin's
+    options = {"accumulation_steps": accumulation_steps}
+    losses, _ = by_hand(
+        make_batches(), lambda b: cross_entropy(other(b[0]), b[1]), other, make(other.parameters(), 0.1)
+    )
+    with TorchStep(model, make(model.parameters(), 0.1), cross_entropy, batches, **options) as step:
+        ours = [float(step(lr)) for lr in LRS]
+    plain, _ = by_hand(make_batches(), lambda b: cross_entropy(model(b[0]), b[1]), model, sgd(model))
+    assert ours == pytest.approx(losses, rel=1e-5)
+    assert ours[2:] != pytest.approx(plain[2:], rel=1e-3)
+
+
 # --------------------------------------------------------------------------------------------------------- models
 
 
