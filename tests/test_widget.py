@@ -20,6 +20,7 @@ from ipywidgets.widgets.widget import _instances
 
 from lrwidget import LearningRateFinder, LRFinderWidget, RestoringStep, StopReason
 from lrwidget.live.runs import MOST_PAST_RUNS
+from lrwidget.ui import pump as pump_module
 from lrwidget.ui.parts import tree
 from lrwidget.ui.pump import Pump
 
@@ -468,6 +469,18 @@ def test_pump_counts() -> None:
     pump.request()
     pump.flush()
     assert pump._thread is None
+
+
+def test_whoever_waits_for_a_tick_gets_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two ticks the pump rests, but not while somebody stands still until the next one."""
+    monkeypatch.setattr(pump_module, "PERIOD_SECONDS", 3600.0)
+    pump = Pump(lambda: True)  # always wants to be called again
+    pump.flush()
+    waiting = threading.Thread(target=lambda: [pump.flush() for _ in range(3)], daemon=True)
+    waiting.start()
+    waiting.join(60)
+    assert not waiting.is_alive()
+    pump.close()
 
 
 def test_pump_survives_a_failing_tick(caplog: pytest.LogCaptureFixture) -> None:

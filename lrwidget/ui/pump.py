@@ -35,6 +35,7 @@ class Pump:
         self._thread: threading.Thread | None = None
         self._num_requested = 0
         self._num_served = 0
+        self._num_awaited = 0  # the newest request that somebody waits for
         self._is_closed = False
 
     def request(self) -> None:
@@ -55,7 +56,7 @@ class Pump:
             return
         with self._changed:
             self.request()
-            wanted = self._num_requested
+            wanted = self._num_awaited = self._num_requested
             self._changed.wait_for(lambda: self._num_served >= wanted or self._is_closed)
 
     def close(self) -> None:
@@ -92,7 +93,11 @@ class Pump:
             return False
 
     def _sleep_until(self, moment: float) -> None:
-        self._changed.wait_for(lambda: self._is_closed, max(0.0, moment - monotonic()))
+        self._changed.wait_for(self._is_awaited, max(0.0, moment - monotonic()))
+
+    def _is_awaited(self) -> bool:
+        """Whether there is no time to rest: somebody stands still until the next tick, or until the end."""
+        return self._is_closed or self._num_awaited > self._num_served
 
     def _is_new(self, served: int) -> bool:
         return self._is_closed or self._num_requested > served
