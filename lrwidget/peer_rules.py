@@ -8,7 +8,9 @@ A rule returns the index of a step and the factor its tool applies to that step'
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -141,7 +143,13 @@ def fastai_minimum(lrs: Floats, losses: Floats) -> Pick:
 
 
 def _fastai_curve(lrs: Floats, losses: Floats) -> tuple[int, Floats32]:
-    """The first step that fastai looks at, and its smoothed losses from there on."""
+    """The first step that fastai looks at, and its smoothed losses from there on; made once for all its rules."""
+    return _make_fastai_curve(lrs.tobytes(), losses.tobytes())
+
+
+@lru_cache(maxsize=1)
+def _make_fastai_curve(lrs_bytes: bytes, losses_bytes: bytes) -> tuple[int, Floats32]:
+    lrs, losses = np.frombuffer(lrs_bytes), np.frombuffer(losses_bytes)
     mean, best = np.float32(0.0), np.float32(np.inf)
     smoothed: list[np.float32] = []
     with np.errstate(over="ignore", invalid="ignore"):
@@ -178,11 +186,10 @@ def _num_planned_steps(lrs: Floats) -> int:
 def _falling_lengths(values: Floats32) -> NDArray[np.intp]:
     """For each value, how many values the longest strictly falling subsequence that ends there has."""
     lengths = np.empty(len(values), dtype=np.intp)
-    # ends[k]: the negated largest value that ends a falling subsequence of k + 1 values; rises with k
-    ends = np.full(len(values) + 1, np.inf)
-    for i, value in enumerate(values):
-        k = int(np.searchsorted(ends, -value, side="left"))
-        ends[k] = -value
+    ends: list[float] = []  # ends[k]: the negated largest value that ends a falling subsequence of k + 1; rises with k
+    for i, value in enumerate((-values).tolist()):
+        k = bisect_left(ends, value)
+        ends[k : k + 1] = [value]
         lengths[i] = k + 1
     return lengths
 

@@ -221,7 +221,7 @@ def _local_lines(present: Floats, values: Floats, half_width: float) -> tuple[Fl
 
     def window_sum(array: Floats, weights: Floats) -> Floats:
         # element i is the sum over the offsets of weights * array[i + offset], with zeros beyond the ends
-        return np.convolve(np.pad(array, reach), weights[::-1], mode="valid")
+        return np.convolve(array, weights[::-1])[reach : reach + len(array)]
 
     s0, s1, s2 = (window_sum(present, kernel * offsets**p) for p in range(3))
     t0, t1 = (window_sum(values, kernel * offsets**p) for p in range(2))

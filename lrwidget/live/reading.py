@@ -93,7 +93,8 @@ class Reader:
         reading, result = self.reading, self._result
         if reading is None or result is None or reading.ticks is not None:
             return None
-        found = [result.suggest(name) for name in RULES]
+        known = reading.suggestion
+        found = [known if name == known.rule else result.suggest(name) for name in RULES]
         ticks = tuple(Tick(s.rule, s.lr, s.reason) for s in found if s.lr is not None)
         return reading, replace(reading, ticks=ticks)
 
