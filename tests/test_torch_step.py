@@ -286,7 +286,7 @@ def test_structures_are_moved_to_the_model_s_device():
 def test_batches_from_another_device_are_moved(monkeypatch):
     """Where the first batch is on another device than the model, every batch is moved before the forward pass."""
     calls = []
-    monkeypatch.setattr("lrwidget.steps.torch.is_elsewhere", lambda batch, device: True)
+    monkeypatch.setattr("lrwidget.steps.torch_recipe.is_elsewhere", lambda batch, device: True)
     monkeypatch.setattr("lrwidget.steps.torch_forward.to_device", lambda batch, device: calls.append(device) or batch)
     model = make_model()
     assert losses_of(TorchStep(model, sgd(model), cross_entropy, make_batches())) == expected_losses()

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from lrwidget.steps import StepReturn
 from lrwidget.steps.claims import claim, release
 from lrwidget.steps.interrupts import InterruptShield, shielded
-from lrwidget.steps.torch_batches import TorchBatches, generator_holders, is_elsewhere
+from lrwidget.steps.torch_batches import TorchBatches, generator_holders
 from lrwidget.steps.torch_checks import (
-    check_batch,
     check_frozen,
     check_grad_mode,
     check_options,
@@ -23,19 +22,10 @@ from lrwidget.steps.torch_checks import (
 )
 from lrwidget.steps.torch_code import optimizer_code
 from lrwidget.steps.torch_distributed import Alone, current_rank, join_ranks, reshard
-from lrwidget.steps.torch_forward import (
-    Compute,
-    autocasting,
-    checked,
-    forgetting_casts,
-    make_compute,
-    make_validation,
-    moved,
-)
 from lrwidget.steps.torch_random import reseed_all
-from lrwidget.steps.torch_readback import make_reader
+from lrwidget.steps.torch_recipe import Recipe, Step
 from lrwidget.steps.torch_state import TorchSnapshot
-from lrwidget.steps.torch_update import LearningRates, Update, momentum_setter, own_step, plain_step, whole_step
+from lrwidget.steps.torch_update import LearningRates, Update, momentum_setter
 
 Snapshot: TypeAlias = Literal["auto", "device", "host"]
 
@@ -164,15 +154,22 @@ class TorchStep:
         self.snapshot_place: str | None = None
         self._device = device
         self._optimizers = optimizers
-        self._loss_fn, self._forward, self._train_step = loss_fn, forward, train_step
-        self._has_form = forward is None and train_step is None
-        self._batches = TorchBatches(batches, single_allowed=self._has_form)
-        self._validation = None if validation is None else TorchBatches(validation, single_allowed=self._has_form)
-        self._num_validation_batches = num_validation_batches
-        self._validation_batches: list[Any] = []
+        has_form = forward is None and train_step is None
+        self._batches = TorchBatches(batches, single_allowed=has_form)
         closure = any(needs_closure(each) for each in optimizers)
-        self._update = Update(optimizers, accumulation_steps, max_grad_norm, record_grad_norm, scaler, closure)
-        self._autocast = autocast
+        self._recipe = Recipe(
+            model=model,
+            optimizers=optimizers,
+            device=device,
+            lag=self.lag,
+            update=Update(optimizers, accumulation_steps, max_grad_norm, record_grad_norm, scaler, closure),
+            loss_fn=loss_fn,
+            forward=forward,
+            train_step=train_step,
+            autocast=autocast,
+            validation=None if validation is None else TorchBatches(validation, single_allowed=has_form),
+            num_validation_batches=num_validation_batches,
+        )
         self._also = list(also)
         self._snapshot = snapshot
         roots = (model, loss_fn, forward, train_step)
@@ -181,8 +178,7 @@ class TorchStep:
         self._ranks = Alone()
         self._claimed: set[int] = set()
         self._shield = InterruptShield()
-        self._move = self._is_pair = self._ambient_autocast = False  # found out from the first batch of a run
-        self._step: Callable[[float], StepReturn] = _not_entered
+        self._step: Step = _not_entered
         check_setup(self._modules, optimizers)
 
     @property
@@ -194,7 +190,7 @@ class TorchStep:
     def steps_per_epoch(self) -> int | None:
         """Steps in one pass over the batches; None where that is not known."""
         num_batches = self._batches.num_batches
-        return None if num_batches is None else max(1, num_batches // self._update.accumulation_steps)
+        return None if num_batches is None else max(1, num_batches // self._recipe.update.accumulation_steps)
 
     @property
     def set_momentum(self) -> Callable[[float], None] | None:
@@ -281,8 +277,8 @@ class TorchStep:
             yield "loss", module
         for index, optimizer in enumerate(self._optimizers):
             yield "optimizer" if len(self._optimizers) == 1 else f"optimizer[{index}]", optimizer
-        if self._update.scaler is not None:
-            yield "scaler", self._update.scaler
+        if self._recipe.update.scaler is not None:
+            yield "scaler", self._recipe.update.scaler
         for index, extra in enumerate(self._also):
             yield f"also[{index}]", extra
         yield from generator_holders(self._batches.source)
@@ -292,7 +288,6 @@ class TorchStep:
         self.snapshot_place = state.place
         if self._device.type != "cpu":
             _log.info("training state of %.2f GB kept on the %s", state.num_bytes / 1e9, state.place)
-        self._ambient_autocast = torch.is_autocast_enabled(self._device.type)
         state.set_grads_aside()
         if not self.model.training:
             self.model.train()
@@ -300,38 +295,12 @@ class TorchStep:
             switch = getattr(optimizer, "train", None)
             if callable(switch):  # schedule-free optimizers
                 switch()
-        if self._update.closure and not self._ranks.is_alone:
-            raise ValueError(
-                "need an optimizer without a closure where several processes train together, got one whose line search "
-                "would go other ways on each rank (LBFGS); take another optimizer, or one process"
-            )
-        batch = self._batches.start()
-        if self._has_form:
-            check_batch(batch, has_loss_fn=self._loss_fn is not None)
-        self._move = is_elsewhere(batch, self._device)
-        self._is_pair = isinstance(batch, tuple | list) and len(batch) == 2 and isinstance(batch[0], Tensor)
+        self._recipe.look_at(self._batches.start())
         self._begin()
 
     def _begin(self) -> None:
         """Make the step function for the batches as they stand now."""
-        ranks = self._ranks
-        batches = ranks.batches(self._batches.stream)
-        read = make_reader(self.lag, self._device)
-        set_lr = LearningRates(self._optimizers).set
-        if self._train_step is not None:
-            own = moved(self._train_step, self._device) if self._move else self._train_step
-            self._step = ranks.losses(own_step(set_lr, own, batches, read if self.lag else None))
-            return
-        compute = self._make_compute()
-        measure = self._make_validation(compute)
-        first = ranks.losses(
-            whole_step(set_lr, self._update.build(ranks.forward(checked(compute)), batches), measure, read)
-        )
-        if self._loss_fn is not None and self._is_simple and measure is None:
-            steady = plain_step(self._optimizers[0], self.model, self._loss_fn, batches)
-        else:
-            update = self._update.build(ranks.forward(compute), batches)
-            steady = ranks.losses(whole_step(set_lr, update, measure, read))
+        first, steady = self._recipe.build(self._batches.stream, self._ranks)
 
         def take_first(lr: float) -> StepReturn:
             output = first(lr)
@@ -339,27 +308,6 @@ class TorchStep:
             return output
 
         self._step = take_first
-
-    @property
-    def _is_simple(self) -> bool:
-        """Whether the step needs nothing besides forward, backward and update of a pair of tensors."""
-        wrapped = self._move or self._autocast is not None or self._ambient_autocast
-        return self._update.is_plain and self._is_pair and not wrapped and self.lag == 0 and self._ranks.is_alone
-
-    def _make_compute(self) -> Compute:
-        compute = make_compute(self.model, self._loss_fn, self._forward)
-        if self._move:
-            compute = moved(compute, self._device)
-        if self._autocast is not None:
-            compute = autocasting(compute, self._device, self._autocast)
-        return forgetting_casts(compute) if self._ambient_autocast else compute
-
-    def _make_validation(self, compute: Compute) -> Callable[[], Tensor] | None:
-        if self._validation is None:
-            return None
-        if not self._validation_batches:
-            self._validation_batches = self._validation.take(self._num_validation_batches)
-        return make_validation(self.model, self._optimizers, compute, self._validation_batches)
 
 
 def _not_entered(lr: float) -> StepReturn:

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from lrwidget.steps import SKIPPED, StepReturn
-from lrwidget.steps.torch_forward import Compute, LossFn
-from lrwidget.steps.torch_readback import Reader
+from lrwidget.steps.torch_forward import Compute
 
 Outcome: TypeAlias = tuple[Tensor, Tensor | None] | None
 """The loss and the gradient norm of a step, where it is wanted; None for a step that the scaler skipped."""
@@ -238,64 +236,3 @@ def clip(parameters: Sequence[Tensor], max_norm: float, norm: Tensor) -> None:
     for parameter in parameters:
         if parameter.grad is not None:
             parameter.grad.mul_(factor.to(parameter.grad.device))
-
-
-def whole_step(
-    set_lr: Callable[[float], None],
-    update: Updater,
-    measure: Callable[[], Tensor] | None,
-    read: Reader,
-) -> Callable[[float], StepReturn]:
-    """One step: set the rates, update, hand out what is recorded."""
-
-    def step(lr: float) -> StepReturn:
-        set_lr(lr)
-        output = update()
-        if output is None:
-            return SKIPPED
-        loss, norm = output
-        return read(loss if measure is None else measure(), norm)
-
-    return step
-
-
-def own_step(
-    set_lr: Callable[[float], None],
-    train_step: Callable[[Any], Any],
-    batches: Iterator[Any],
-    read: Reader | None,
-) -> Callable[[float], StepReturn]:
-    """One step that the user's own function does, whatever it returns."""
-
-    def step(lr: float) -> StepReturn:
-        set_lr(lr)
-        output: StepReturn = train_step(next(batches))
-        if isinstance(output, Tensor):
-            return output.detach() if read is None else read(output, None)
-        return output
-
-    return step
-
-
-def plain_step(
-    optimizer: Any, model: nn.Module, loss_fn: LossFn, batches: Iterator[Any]
-) -> Callable[[float], StepReturn]:
-    """The common step, a pair of tensors through one optimizer, with nothing in between that costs time."""
-    rates = LearningRates([optimizer])
-    group = rates.only_group
-    set_lr, clear_grads, update = rates.set, grad_clearer(optimizer), optimizer.step
-
-    def step(lr: float) -> StepReturn:
-        if group is not None:
-            group["lr"] = lr
-        else:
-            set_lr(lr)
-        inputs, targets = next(batches)
-        clear_grads()
-        loss: Any = loss_fn(model(inputs), targets)
-        loss.backward()
-        update()
-        number: float = loss.item()
-        return number
-
-    return step

@@ -1,0 +1,176 @@
+"""What a train step trains, and how: from the arguments and the form of a batch to the function that takes one step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from lrwidget.steps import SKIPPED, StepReturn
+from lrwidget.steps.torch_batches import TorchBatches, is_elsewhere
+from lrwidget.steps.torch_checks import check_batch
+from lrwidget.steps.torch_distributed import Alone
+from lrwidget.steps.torch_forward import (
+    Compute,
+    LossFn,
+    autocasting,
+    checked,
+    forgetting_casts,
+    make_compute,
+    make_validation,
+    moved,
+)
+from lrwidget.steps.torch_readback import Reader, make_reader
+from lrwidget.steps.torch_update import LearningRates, Update, Updater, grad_clearer
+
+Step: TypeAlias = Callable[[float], StepReturn]
+
+
+@dataclass
+class Recipe:
+    """How one step is trained. Its parts are those arguments of `TorchStep` that say so."""
+
+    model: nn.Module
+    optimizers: Sequence[Any]
+    device: torch.device
+    lag: int
+    update: Update
+    loss_fn: LossFn | None = None
+    forward: Callable[[Any], Any] | None = None
+    train_step: Callable[[Any], StepReturn] | None = None
+    autocast: torch.dtype | None = None
+    validation: TorchBatches | None = None
+    num_validation_batches: int = 1
+    _validation_batches: list[Any] = field(default_factory=list)
+    # found out from the first batch of a run
+    _must_move: bool = False
+    _is_pair: bool = False
+    _is_inside_autocast: bool = False
+
+    def look_at(self, batch: Any) -> None:
+        """Check the form of a run's first batch and remember what the step must do for it.
+
+        Raises
+        ------
+        ValueError
+            If no loss can be computed from it.
+        """
+        if self.forward is None and self.train_step is None:
+            check_batch(batch, has_loss_fn=self.loss_fn is not None)
+        self._must_move = is_elsewhere(batch, self.device)
+        self._is_pair = isinstance(batch, tuple | list) and len(batch) == 2 and isinstance(batch[0], Tensor)
+        self._is_inside_autocast = torch.is_autocast_enabled(self.device.type)
+
+    def build(self, batches: Iterator[Any], ranks: Alone) -> tuple[Step, Step]:
+        """The function for the first step, which looks closely, and the one for all others.
+
+        Raises
+        ------
+        ValueError
+            If the optimizer cannot be trained by several processes.
+        """
+        if self.update.closure and not ranks.is_alone:
+            raise ValueError(
+                "need an optimizer without a closure where several processes train together, got one whose line search "
+                "would go other ways on each rank (LBFGS); take another optimizer, or one process"
+            )
+        batches = ranks.batches(batches)
+        read = make_reader(self.lag, self.device)
+        set_lr = LearningRates(self.optimizers).set
+        if self.train_step is not None:
+            own = moved(self.train_step, self.device) if self._must_move else self.train_step
+            step = ranks.losses(_own_step(set_lr, own, batches, read if self.lag else None))
+            return step, step
+        compute = self._compute()
+        measure = self._measure(compute)
+
+        def with_loss(compute: Compute) -> Step:
+            return ranks.losses(_whole_step(set_lr, self.update.build(ranks.forward(compute), batches), measure, read))
+
+        if self.loss_fn is not None and self._is_simple and measure is None and ranks.is_alone:
+            return with_loss(checked(compute)), _plain_step(self.optimizers[0], self.model, self.loss_fn, batches)
+        return with_loss(checked(compute)), with_loss(compute)
+
+    @property
+    def _is_simple(self) -> bool:
+        """Whether the step needs nothing besides forward, backward and update of a pair of tensors."""
+        wrapped = self._must_move or self.autocast is not None or self._is_inside_autocast
+        return self.update.is_plain and self._is_pair and not wrapped and self.lag == 0
+
+    def _compute(self) -> Compute:
+        compute = make_compute(self.model, self.loss_fn, self.forward)
+        if self._must_move:
+            compute = moved(compute, self.device)
+        if self.autocast is not None:
+            compute = autocasting(compute, self.device, self.autocast)
+        return forgetting_casts(compute) if self._is_inside_autocast else compute
+
+    def _measure(self, compute: Compute) -> Callable[[], Tensor] | None:
+        """The function that measures the validation loss, where it is wanted."""
+        if self.validation is None:
+            return None
+        if not self._validation_batches:
+            self._validation_batches = self.validation.take(self.num_validation_batches)
+        return make_validation(self.model, self.optimizers, compute, self._validation_batches)
+
+
+def _whole_step(
+    set_lr: Callable[[float], None],
+    update: Updater,
+    measure: Callable[[], Tensor] | None,
+    read: Reader,
+) -> Step:
+    """One step: set the rates, update, hand out what is recorded."""
+
+    def step(lr: float) -> StepReturn:
+        set_lr(lr)
+        output = update()
+        if output is None:
+            return SKIPPED
+        loss, norm = output
+        return read(loss if measure is None else measure(), norm)
+
+    return step
+
+
+def _own_step(
+    set_lr: Callable[[float], None],
+    train_step: Callable[[Any], Any],
+    batches: Iterator[Any],
+    read: Reader | None,
+) -> Step:
+    """One step that the user's own function does, whatever it returns."""
+
+    def step(lr: float) -> StepReturn:
+        set_lr(lr)
+        output: StepReturn = train_step(next(batches))
+        if isinstance(output, Tensor):
+            return output.detach() if read is None else read(output, None)
+        return output
+
+    return step
+
+
+def _plain_step(optimizer: Any, model: nn.Module, loss_fn: LossFn, batches: Iterator[Any]) -> Step:
+    """The common step, a pair of tensors through one optimizer, with nothing in between that costs time."""
+    rates = LearningRates([optimizer])
+    group = rates.only_group
+    set_lr, clear_grads, update = rates.set, grad_clearer(optimizer), optimizer.step
+
+    def step(lr: float) -> StepReturn:
+        if group is not None:
+            group["lr"] = lr
+        else:
+            set_lr(lr)
+        inputs, targets = next(batches)
+        clear_grads()
+        loss: Any = loss_fn(model(inputs), targets)
+        loss.backward()
+        update()
+        number: float = loss.item()
+        return number
+
+    return step
