@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from lrwidget.checks import checked_count
 from lrwidget.finder import LearningRateFinder
-from lrwidget.repeats import checked_count
 from lrwidget.result import FloatArray, RangeTestResult
 from lrwidget.suggestions import Suggestion
 

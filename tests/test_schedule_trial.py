@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from lrwidget import LearningRateFinder, RestoringStep, StopReason, TorchStep, schedules
-from lrwidget.live.run import Run, RunState
+from lrwidget.live.run import Run
+from lrwidget.live.run_state import RunState
 from lrwidget.live.schedule_model import ScheduleModel
 from lrwidget.live.schedule_trial import ScheduleTrial, TriedSchedule
 from lrwidget.live.schedule_trial_frames import CONSTANT, SCHEDULE, ScheduleTrialFrame

@@ -13,7 +13,7 @@ from bqplot import Axis, LinearScale
 from ipywidgets import Button
 
 from lrwidget import LearningRateFinder, LRFinderWidget, RestoringStep, TorchStep
-from lrwidget.live.run import RunState
+from lrwidget.live.run_state import RunState
 from lrwidget.live.schedule_trial_frames import CONSTANT, SCHEDULE
 from lrwidget.live.workbench import Workbench
 from lrwidget.ui.parts import Explained, tree

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from lrwidget import LearningRateFinder
-from lrwidget.live.run import Run, RunState
+from lrwidget.live.run import Run
+from lrwidget.live.run_state import RunState
 from lrwidget.live.session import Session
 from lrwidget.live.trial_driver import TrialDriver
 from lrwidget.live.verify_frames import VerifyFrame

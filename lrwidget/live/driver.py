@@ -8,7 +8,8 @@ from typing import Any
 
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live.context import CallerContext
-from lrwidget.live.run import Job, Run
+from lrwidget.live.job import Job
+from lrwidget.live.run import Run
 from lrwidget.live.session import Session
 from lrwidget.live.sole import stop_run_of
 

@@ -8,7 +8,8 @@ from itertools import groupby
 from lrwidget.live import verify_words
 from lrwidget.live.budget import DrawBudget
 from lrwidget.live.failure import Failure
-from lrwidget.live.run import Run, RunState
+from lrwidget.live.run import Run
+from lrwidget.live.run_state import RunState
 from lrwidget.live.series import Series
 from lrwidget.live.verify_lines import LineMaker
 from lrwidget.result import StepRecord

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lrwidget.live.frames import Progress
-from lrwidget.live.run import Run, RunState
+from lrwidget.live.run import Run
+from lrwidget.live.run_state import RunState
 
 
 def progress_of(run: Run[Any], ended: bool, num_steps: int) -> Progress:

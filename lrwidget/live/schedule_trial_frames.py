@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lrwidget.live.failure import Failure
-from lrwidget.live.run import RunState
+from lrwidget.live.run_state import RunState
 from lrwidget.live.verify_frames import TrialLine
 from lrwidget.verify_result import VerifyResult
 
@@ -93,4 +93,4 @@ class ScheduleTrialFrame:
     @property
     def is_busy(self) -> bool:
         """Whether a trial is under way."""
-        return self.state in (RunState.RUNNING, RunState.PAUSED)
+        return self.state.is_active

@@ -14,7 +14,7 @@ from lrwidget.live import schedule_trial_words as words
 from lrwidget.live import verify_words
 from lrwidget.live.frames import Frame
 from lrwidget.live.live_trials import LiveTrials
-from lrwidget.live.run import Run, RunState
+from lrwidget.live.run import Run
 from lrwidget.live.schedule_model import ScheduleModel
 from lrwidget.live.schedule_preview import ScheduleFrame
 from lrwidget.live.schedule_trial import ScheduleTrial, TriedSchedule, momentum_setter
@@ -99,7 +99,7 @@ class ScheduleTrialModel:
         with self._lock:
             self._settings = frame.settings
             self._range_test = frame.result or self._range_test
-            is_testing = frame.state in (RunState.RUNNING, RunState.PAUSED)
+            is_testing = frame.state.is_active
             self._rival = words.RANGE_TEST_RUNS if is_testing else words.VERIFICATION_RUNS if is_verifying else ""
             self._trials.follow()
 

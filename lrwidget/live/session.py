@@ -22,7 +22,8 @@ from lrwidget.live.failure import Failure
 from lrwidget.live.frames import Curve, Frame, Guide, Progress
 from lrwidget.live.progress import progress_of
 from lrwidget.live.reading import Reader
-from lrwidget.live.run import Run, RunState
+from lrwidget.live.run import Run
+from lrwidget.live.run_state import RunState
 from lrwidget.live.runs import Runs
 from lrwidget.live.words import typical_remark, verdict_on
 

@@ -6,7 +6,8 @@ import threading
 from typing import Any, Protocol
 
 from lrwidget.live.context import CallerContext
-from lrwidget.live.run import Job, Run
+from lrwidget.live.job import Job
+from lrwidget.live.run import Run
 from lrwidget.steps import TrainStep
 
 

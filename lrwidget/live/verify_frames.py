@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lrwidget.axes import short_number
 from lrwidget.live.failure import Failure
-from lrwidget.live.run import RunState
+from lrwidget.live.run_state import RunState
 from lrwidget.result import FloatArray
 from lrwidget.verify_result import VerifyResult
 

@@ -13,7 +13,7 @@ from lrwidget.finder import LearningRateFinder
 from lrwidget.live import verify_words
 from lrwidget.live.frames import Frame
 from lrwidget.live.live_trials import LiveTrials
-from lrwidget.live.run import Run, RunState
+from lrwidget.live.run import Run
 from lrwidget.live.verify_frames import TrialRow, VerifyFrame
 from lrwidget.result import RangeTestResult
 from lrwidget.steps import TrainStep
@@ -114,7 +114,7 @@ class VerifyModel:
             self._settings = frame.settings
             self._selected_lr = frame.guide.selected_lr
             self._range_test = frame.result or self._range_test
-            self._is_range_test_busy = frame.state in (RunState.RUNNING, RunState.PAUSED)
+            self._is_range_test_busy = frame.state.is_active
             if frame.num_begun != self._num_range_tests:
                 self._num_range_tests = frame.num_begun
                 self.follow_selected()  # another curve: what came out before was about another suggestion

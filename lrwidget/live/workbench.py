@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from lrwidget.checks import check_train_step
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live.driver import Driver, MakeJob, subject_of
 from lrwidget.live.frames import Frame
-from lrwidget.live.run import Job, Run, RunState
+from lrwidget.live.job import Job
+from lrwidget.live.run import Run
 from lrwidget.live.schedule_model import ScheduleModel
 from lrwidget.live.schedule_trial_model import ScheduleTrialModel
 from lrwidget.live.session import Session
@@ -38,8 +40,8 @@ class Workbench:
     """
 
     def __init__(self, train_step: TrainStep | None, settings: LearningRateFinder, make_job: MakeJob | None) -> None:
-        if make_job is None and not callable(train_step):
-            raise TypeError(f"need a train step, a callable lr -> loss, got {train_step!r}")
+        if make_job is None:
+            check_train_step(train_step)
         self.train_step = train_step
         self.session = Session(settings)
         self.schedule = ScheduleModel(steps_per_epoch=getattr(train_step, "steps_per_epoch", None))
@@ -80,7 +82,7 @@ class Workbench:
 
     def has_more(self, frame: Frame) -> bool:
         """Whether, after this frame, there will be another one without anybody asking."""
-        is_busy = frame.state in (RunState.RUNNING, RunState.PAUSED)
+        is_busy = frame.state.is_active
         # Asked for an end that no frame has shown, not for one that has come: perhaps it came while this one was drawn.
         is_trying = self.verify.is_under_way or self.schedule_trial.is_under_way
         return is_busy or is_trying or self.session.is_incomplete

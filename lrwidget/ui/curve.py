@@ -10,7 +10,7 @@ from bqplot import Axis, Figure, LinearScale, Lines, LogScale, PanZoom, Scatter,
 
 from lrwidget.axes import loss_ticks, lr_ticks, short_number, tick_labels
 from lrwidget.live.frames import Curve, Frame, Guide, Line
-from lrwidget.live.run import RunState
+from lrwidget.live.run_state import RunState
 from lrwidget.ui.marker import Marker
 from lrwidget.ui.marks import BAD, CURVE, MARK, NONE, RAW, TYPICAL, as_dots, draw, ending_finite, past_colour, stacked
 from lrwidget.ui.norms import NormLine

@@ -10,7 +10,7 @@ from ipywidgets import HTML, Box, VBox
 
 from lrwidget.axes import short_number
 from lrwidget.live.frames import Frame
-from lrwidget.live.run import RunState
+from lrwidget.live.run_state import RunState
 from lrwidget.live.session import Session
 from lrwidget.live.words import exact_number, rate_text
 from lrwidget.ui import markup
@@ -79,7 +79,7 @@ class DataTab:
         self._frame = frame
         self.variable.render(is_empty=not frame.runs)
         lr = frame.guide.selected_lr
-        set_traits(self.apply, disabled=lr is None or frame.state in (RunState.RUNNING, RunState.PAUSED))
+        set_traits(self.apply, disabled=lr is None or frame.state.is_active)
         line = "" if lr is None else self._write_code(rate_text(lr, frame.guide.is_choice))
         set_traits(self._code, value=_code(line) if line else "")
         is_applied = self._applied is not None and self._applied[0] == lr

@@ -6,7 +6,7 @@ from html import escape
 
 from lrwidget.live.failure import Failure
 from lrwidget.live.frames import Progress, Verdict
-from lrwidget.live.run import RunState
+from lrwidget.live.run_state import RunState
 from lrwidget.live.words import progress_text, step_text
 
 _SIGNS = {"good": "✓", "bad": "!", "neutral": "…"}

@@ -15,7 +15,8 @@ from lrwidget.live.budget import DrawBudget
 from lrwidget.live.context import CallerContext
 from lrwidget.live.failure import Failure
 from lrwidget.live.race import RaceJob
-from lrwidget.live.run import Run, RunState
+from lrwidget.live.run import Run
+from lrwidget.live.run_state import RunState
 from lrwidget.result import FloatArray
 from lrwidget.steps import TrainStep
 from lrwidget.ui import markup

@@ -9,7 +9,7 @@ from ipywidgets import VBox
 from traitlets import Float, Instance, Int, Unicode, validate
 
 from lrwidget.live.frames import Frame
-from lrwidget.live.run import RunState
+from lrwidget.live.run_state import RunState
 from lrwidget.live.session import Session, check_choice
 from lrwidget.result import RangeTestResult
 

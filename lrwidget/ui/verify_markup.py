@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lrwidget.axes import short_number
-from lrwidget.live.run import RunState
+from lrwidget.live.run_state import RunState
 from lrwidget.live.verify_frames import TrialRow, VerifyFrame
 from lrwidget.ui import markup
 from lrwidget.ui.verify_style import STROKES, colour
@@ -28,7 +28,7 @@ def row(shown: TrialRow) -> str:
 
 def progress(frame: VerifyFrame) -> str:
     """What it will cost, and how far it is."""
-    if frame.state in (RunState.RUNNING, RunState.PAUSED):
+    if frame.state.is_active:
         return markup.trainings_bar("Steps of the verification", frame.fraction, frame.progress)
     return f'<div class="lrw-progress-words"><span>{markup.text(frame.budget)}</span></div>'
 

@@ -10,7 +10,6 @@ from ipywidgets import HTML, Box, Dropdown, Text, ToggleButton, VBox
 
 from lrwidget.axes import short_number
 from lrwidget.live.frames import Frame
-from lrwidget.live.run import RunState
 from lrwidget.live.verify_frames import TrialRow, VerifyFrame
 from lrwidget.live.verify_model import MOST_LRS, VerifyModel
 from lrwidget.ui import markup
@@ -173,8 +172,8 @@ class VerifyTab:
             self._is_rendering = False
 
     def _write(self, frame: VerifyFrame, last: VerifyFrame | None) -> None:
-        is_busy = frame.state in (RunState.RUNNING, RunState.PAUSED)
-        if last is None or is_busy != (last.state in (RunState.RUNNING, RunState.PAUSED)):
+        is_busy = frame.state.is_active
+        if last is None or is_busy != (last.state.is_active):
             (self.box.add_class if is_busy else self.box.remove_class)("lrw-is-busy")
         set_traits(self.start, disabled=not frame.can_start)
         for control in (self.num_steps, self.new_lr, self.around):

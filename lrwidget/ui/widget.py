@@ -38,7 +38,7 @@ class LRFinderWidget(PublicTraits):
         The settings of the first run, and where the sliders stand.
     make_job
         Another way to run: given the settings, an iterator of records that knows how to stop (see
-        `lrwidget.live.run.Job`); ``train_step`` is then only what tells which model is trained.
+        `lrwidget.live.job.Job`); ``train_step`` is then only what tells which model is trained.
 
     Attributes
     ----------
