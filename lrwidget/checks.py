@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lrwidget.steps import TrainStep
 
 
-def check_train_step(train_step: object) -> None:
-    """Raise TypeError unless it can be called."""
+def checked_train_step(train_step: TrainStep | None) -> TrainStep:
+    """The train step, or the error that says what came instead."""
     if not callable(train_step):
         raise TypeError(f"need a train step, a callable lr -> loss, got {train_step!r}")
+    return train_step
 
 
 def checked_count(name: str, value: Any, lowest: int, remedy: str) -> int:

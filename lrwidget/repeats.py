@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from lrwidget.checks import check_train_step, checked_count
+from lrwidget.checks import checked_count, checked_train_step
 from lrwidget.finder import LearningRateFinder
 from lrwidget.range_test import RangeTest
 from lrwidget.repeat_result import RepeatedResult, broken_by
@@ -57,7 +57,7 @@ class RepeatedTest(Iterator[RepeatRecord]):
     """
 
     def __init__(self, finder: LearningRateFinder, train_step: TrainStep, num_runs: int = 3) -> None:
-        check_train_step(train_step)
+        train_step = checked_train_step(train_step)
         self.num_runs = checked_count("num_runs", num_runs, 1, "3 is a good start")
         self.num_steps = self.num_runs * finder.num_steps
         # Run 0 is the plain range test; the others draw other batches.

@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 
 from lrwidget import LearningRateFinder
+from lrwidget.live.driver import Driver
 from lrwidget.live.run import Run
 from lrwidget.live.run_state import RunState
 from lrwidget.live.session import Session
-from lrwidget.live.trial_driver import TrialDriver
 from lrwidget.live.verify_frames import VerifyFrame
 from lrwidget.live.verify_lines import LineMaker
 from lrwidget.live.verify_model import MOST_LRS, VerifyModel
@@ -58,7 +59,7 @@ class Stage:
         self.session = Session(FINDER)
         self.model = VerifyModel(FINDER)
         self.step = Bowl()
-        self.driver = TrialDriver(self.model, self.step, self.step)
+        self.driver = Driver(partial(self.model.make_job, self.step), self.model.begin, self.step)
         if selected_lr is not None:
             self.select(selected_lr)
 

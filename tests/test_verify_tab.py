@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from functools import partial
 from html import unescape
 from typing import Any
 
@@ -13,8 +14,8 @@ import pytest
 from ipywidgets import Button, Dropdown, Widget
 
 from lrwidget import LearningRateFinder, RestoringStep
+from lrwidget.live.driver import Driver
 from lrwidget.live.session import Session
-from lrwidget.live.trial_driver import TrialDriver
 from lrwidget.live.verify_model import MOST_LRS, VerifyModel
 from lrwidget.ui.parts import Explained, tree
 from lrwidget.ui.verify_style import COLOURS, STROKES
@@ -32,7 +33,7 @@ class Stage:
         self.session = Session(FINDER)
         self.model = VerifyModel(FINDER)
         step = RestoringStep(train_fn or self.train, save=self.weights.copy, restore=self.weights.update)
-        self.driver = TrialDriver(self.model, step, self)
+        self.driver = Driver(partial(self.model.make_job, step), self.model.begin, self)
         self.repeats: list[int] = []
         self.errors: list[BaseException] = []
         self.tab = VerifyTab(

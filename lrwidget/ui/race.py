@@ -12,7 +12,7 @@ import numpy as np
 import traitlets
 
 from lrwidget.live.budget import DrawBudget
-from lrwidget.live.context import CallerContext
+from lrwidget.live.driver import Driver
 from lrwidget.live.failure import Failure
 from lrwidget.live.race import RaceJob
 from lrwidget.live.run import Run
@@ -74,8 +74,7 @@ class Race(widgets.VBox):
         self._make_job = lambda: RaceJob(make_train_step, lrs, num_steps)
         self._next_job: RaceJob | None = self._make_job()  # now, so that what cannot race is refused at once
         self._num_steps = num_steps
-        self._context = CallerContext()
-        self._run: Run[TrialRecord] | None = None
+        self._driver = Driver(self._take_job, self._follow, subject=self)
         self._failure: Failure | None = None
         self._budget = DrawBudget()
         self._num_drawn = -1
@@ -135,9 +134,8 @@ class Race(widgets.VBox):
 
     def stop(self) -> None:
         """Stop after the step under way and restore every lane; returns at once."""
-        if self._run is not None:
-            self._run.stop()
-            self._pump.request()
+        self._driver.stop()
+        self._pump.request()
 
     def wait(self, timeout: float | None = None) -> VerifyResult | None:
         """Wait for the end of the race and return its result; None if none was ever started.
@@ -154,10 +152,11 @@ class Race(widgets.VBox):
         BaseException
             What a train step raised.
         """
-        if self._run is None:
+        run = self._driver.newest
+        if run is None:
             return None
         try:
-            return self._run.wait(timeout)  # type: ignore[no-any-return]
+            return run.wait(timeout)  # type: ignore[no-any-return]
         finally:
             self._pump.flush()
 
@@ -165,11 +164,8 @@ class Race(widgets.VBox):
         """Stop the race, wait until every lane is restored, and close every widget of the tree."""
         if self._is_closed:
             return
-        run, self._is_closed = self._run, True
-        if run is not None and run.is_active:
-            run.stop()
-            if not run.is_mine():
-                run.has_ended(None)
+        self._is_closed = True
+        self._driver.close()
         self._pump.close()
         for widget in tree(self):
             if widget is not self:
@@ -181,20 +177,26 @@ class Race(widgets.VBox):
 
     # --- inside ---
 
-    def _begin(self) -> Run[TrialRecord]:
-        if self._is_closed:
-            raise RuntimeError("this widget is closed; make a new one")
-        if self._run is not None and self._run.is_active:
-            raise RuntimeError("a race is under way; stop() it or wait for its end")
+    def _take_job(self) -> RaceJob:
+        """The one that was made to see whether it can race; for later races new ones."""
+        job, self._next_job = self._next_job, None
+        return job or self._make_job()
+
+    def _follow(self, run: Run[TrialRecord], job: RaceJob) -> None:
         self._failure = None
-        job, self._next_job = self._next_job or self._make_job(), None
-        run = Run(job, subject=self, context=self._context)
         self._budget, self._num_drawn = DrawBudget(), -1
-        self._run = run
-        return run
+
+    def _begin(self) -> Run[TrialRecord]:
+        if self._is_racing:
+            raise RuntimeError("a race is under way; stop() it or wait for its end")
+        return self._driver.begin()
+
+    @property
+    def _is_racing(self) -> bool:
+        return self._driver.newest is not None and self._driver.newest.is_active
 
     def _on_run_click(self) -> None:
-        if self._run is None or not self._run.is_active:  # the second of two quick clicks
+        if not self._is_racing:  # the second of two quick clicks
             self._begin().start()
 
     def _act(self, intent: Callable[[], object]) -> None:
@@ -207,7 +209,7 @@ class Race(widgets.VBox):
 
     def _tick(self) -> bool:
         """Draw the present. Called by the pump alone, once the widget is made."""
-        run, now = self._run, monotonic()
+        run, now = self._driver.newest, monotonic()
         is_active = run is not None and run.is_active
         num_records = 0 if run is None else len(run.records)
         share = num_records / (len(self._lanes) * self._num_steps)

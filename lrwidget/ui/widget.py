@@ -9,8 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from lrwidget.finder import LearningRateFinder
-from lrwidget.live.driver import MakeJob
-from lrwidget.live.workbench import Workbench
+from lrwidget.live.workbench import MakeRangeTest, Workbench
 from lrwidget.result import RangeTestResult
 from lrwidget.steps import TrainStep
 from lrwidget.ui.body import Body
@@ -71,7 +70,7 @@ class LRFinderWidget(PublicTraits):
         train_step: TrainStep | None,
         *,
         finder: LearningRateFinder | None = None,
-        make_job: MakeJob | None = None,
+        make_job: MakeRangeTest | None = None,
     ) -> None:
         self._bench = Workbench(train_step, finder or LearningRateFinder(), make_job)
         self._session = self._bench.session
