@@ -11,7 +11,7 @@ from lrwidget.live.failure import Failure
 from lrwidget.live.run import Run
 from lrwidget.live.run_state import RunState
 from lrwidget.live.series import Series
-from lrwidget.live.verify_lines import LineMaker
+from lrwidget.live.trial_lines import LineMaker
 from lrwidget.result import StepRecord
 from lrwidget.verify import TrialRecord
 from lrwidget.verify_result import VerifyResult
@@ -54,12 +54,6 @@ class LiveTrials:
     def is_under_way(self) -> bool:
         """Whether there is a run whose end has not been followed."""
         return self._run is not None
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a run is training."""
-        run = self._run
-        return run is not None and not run.has_ended()
 
     def forget(self, num_steps: int) -> None:
         """Forget what came out; trainings of so many steps are next."""

@@ -62,7 +62,7 @@ def overlay(overlay: Overlay, i: int) -> str:
 
 def trial_progress(frame: ScheduleTrialFrame) -> str:
     """What a trial will cost, and how far it is."""
-    if frame.is_busy:
+    if frame.state.is_active:
         return markup.trainings_bar("Steps of the trial", frame.fraction, frame.progress)
     return f'<div class="lrw-progress-words"><span>{markup.text(frame.budget)}</span></div>'
 

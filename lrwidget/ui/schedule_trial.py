@@ -90,11 +90,11 @@ class ScheduleTrialView:
             self._is_rendering = False
 
     def _write(self, frame: ScheduleTrialFrame) -> None:
-        if frame.is_busy != self._was_busy:
-            self._was_busy = frame.is_busy
-            (self.box.add_class if frame.is_busy else self.box.remove_class)("lrw-is-busy")
+        if frame.state.is_active != self._was_busy:
+            self._was_busy = frame.state.is_active
+            (self.box.add_class if frame.state.is_active else self.box.remove_class)("lrw-is-busy")
         set_traits(self.start, disabled=not frame.can_start)
-        set_traits(self.num_steps, value=str(frame.num_steps), disabled=frame.is_busy)
+        set_traits(self.num_steps, value=str(frame.num_steps), disabled=frame.state.is_active)
         set_traits(self.log, value=frame.log)
         set_traits(self._progress, value=words.trial_progress(frame))
         set_traits(self._plan, value=words.trial_plan(frame))
@@ -102,7 +102,7 @@ class ScheduleTrialView:
         set_traits(self._error.layout, display=None if frame.failure else "none")
         set_traits(self._says, value=words.trial_says(frame))
         self.plot.render(frame)
-        is_empty = not (frame.lines or frame.is_busy)
+        is_empty = not (frame.lines or frame.state.is_active)
         set_traits(self._rows, value="" if is_empty else words.trial_rows(frame))
         # Not taken out of the layout: bqplot cannot draw in no width.
         (self._picture.add_class if is_empty else self._picture.remove_class)("lrw-is-empty")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 import numpy as np
 from bqplot import Axis, Figure, Label, LinearScale, Lines
 
 from lrwidget.axes import loss_ticks, lr_ticks, short_number, tick_labels
-from lrwidget.live.verify_frames import TrialLine
+from lrwidget.live.trial_frames import TrialLine, TrialsFrame
 from lrwidget.ui.marks import NONE, draw, ending_finite
 from lrwidget.ui.parts import set_range, set_traits
 from lrwidget.ui.ticks import set_ticks
@@ -18,23 +17,6 @@ _FAINT, _GRID = "var(--lrw-faint, #5b6670)", "var(--lrw-grid, #e9edf0)"
 _AXIS_STYLE = {"label_color": _FAINT, "grid_color": _GRID, "tick_style": {"fill": _FAINT}}
 _MARGIN = {"top": 14, "bottom": 42, "left": 56, "right": 62}
 _LABEL_HEIGHT = 14  # pixels: two labels closer than that are pushed apart
-
-
-class DrawnTrials(Protocol):
-    """What is drawn: `VerifyFrame` and `ScheduleTrialFrame`. Lines and names go by the place of each training."""
-
-    @property
-    def lines(self) -> Mapping[int, TrialLine]: ...
-    @property
-    def names(self) -> Mapping[int, str]: ...
-    @property
-    def best_place(self) -> int | None: ...
-    @property
-    def step_range(self) -> tuple[float, float]: ...
-    @property
-    def loss_range(self) -> tuple[float, float]: ...
-    @property
-    def log(self) -> bool: ...
 
 
 class TrialPlot:
@@ -49,7 +31,7 @@ class TrialPlot:
     """
 
     def __init__(self, styles: Sequence[tuple[str, str]], height: int = 320) -> None:
-        self._last: DrawnTrials | None = None
+        self._last: TrialsFrame | None = None
         self._label_height = _LABEL_HEIGHT / (height - _MARGIN["top"] - _MARGIN["bottom"])
         self._view: object = None
         self._x = LinearScale(min=0.0, max=1.0, allow_padding=False)
@@ -92,7 +74,7 @@ class TrialPlot:
         self.figure.add_class("lrw-figure")
         set_traits(self.figure.layout, height=f"{height}px", min_width="0px")
 
-    def render(self, frame: DrawnTrials) -> None:
+    def render(self, frame: TrialsFrame) -> None:
         """Show this frame's curves."""
         last, self._last = self._last, frame
         set_range(self._x, *frame.step_range)
@@ -108,7 +90,7 @@ class TrialPlot:
             set_traits(line, stroke_width=3.5 if place == best else 2.0, opacities=[1.0 if is_plain else 0.6])
         self._render_labels(frame, best)
 
-    def _render_axes(self, frame: DrawnTrials) -> None:
+    def _render_axes(self, frame: TrialsFrame) -> None:
         view = frame.step_range, frame.loss_range, frame.log
         if view == self._view:
             return
@@ -117,7 +99,7 @@ class TrialPlot:
         set_ticks(self._x_axis, steps, [f"{tick:,.0f}" for tick in steps])
         set_ticks(self._y_axis, *_loss_ticks(*frame.loss_range, frame.log))
 
-    def _render_labels(self, frame: DrawnTrials, best: int | None) -> None:
+    def _render_labels(self, frame: TrialsFrame, best: int | None) -> None:
         names = frame.names
         ends = {place: _end(line, frame.loss_range) for place, line in frame.lines.items() if place in names}
         shown = {place: end for place, end in ends.items() if end is not None}
@@ -149,7 +131,7 @@ def _end(line: TrialLine, shown: tuple[float, float]) -> tuple[float, float] | N
     return float(line.steps[last]), float(np.clip(line.values[last], *shown))
 
 
-def _apart(ends: dict[int, tuple[float, float]], frame: DrawnTrials, label_height: float) -> dict[int, float]:
+def _apart(ends: dict[int, tuple[float, float]], frame: TrialsFrame, label_height: float) -> dict[int, float]:
     """The heights of the names, moved up where those at about the same step would cover each other.
 
     `label_height` is a share of the picture.

@@ -156,11 +156,6 @@ class VerifyTab:
 
     # Output: written here alone
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a verification is under way, so that there is more to draw."""
-        return self._model.is_busy
-
     def render(self, frame: Frame) -> None:
         """Show what this frame of the widget means for the trainings, and how they are."""
         self._model.follow(frame)
