@@ -138,11 +138,11 @@ def test_an_exception_is_shown_escaped() -> None:
     stage = Stage(train_fn)
     stage.view.start.click()
     stage.finish()
-    assert is_shown(stage.view._error)
-    assert "<script>" not in stage.view._failure.value
-    assert "ValueError : <script>alert(1)</script>" in text_of(stage.view._failure)
-    stage.view._error.children[1].click()
-    assert not is_shown(stage.view._error)
+    assert is_shown(stage.view._failure.box)
+    assert "<script>" not in stage.view._failure._words.value
+    assert "ValueError : <script>alert(1)</script>" in text_of(stage.view._failure._words)
+    stage.view._failure.box.children[1].click()
+    assert not is_shown(stage.view._failure.box)
 
 
 def test_logarithms_are_drawn_on_request(stage: Stage) -> None:

@@ -202,11 +202,11 @@ def test_an_exception_is_shown_escaped() -> None:
     stage.select(0.02)
     stage.tab.start.click()
     stage.finish()
-    assert is_shown(stage.tab._error)
-    assert "<script>" not in stage.tab._failure.value
-    assert "ValueError : <script>alert(1)</script>" in text_of(stage.tab._failure)
-    stage.tab._error.children[1].click()
-    assert not is_shown(stage.tab._error)
+    assert is_shown(stage.tab._failure.box)
+    assert "<script>" not in stage.tab._failure._words.value
+    assert "ValueError : <script>alert(1)</script>" in text_of(stage.tab._failure._words)
+    stage.tab._failure.box.children[1].click()
+    assert not is_shown(stage.tab._failure.box)
 
 
 def test_repeats_are_asked_for(stage: Stage) -> None:

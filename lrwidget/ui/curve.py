@@ -14,7 +14,7 @@ from lrwidget.live.run_state import RunState
 from lrwidget.ui.marker import Marker
 from lrwidget.ui.marks import BAD, CURVE, MARK, NONE, RAW, TYPICAL, as_dots, draw, ending_finite, past_colour, stacked
 from lrwidget.ui.norms import NormLine
-from lrwidget.ui.parts import Act, set_range, set_traits
+from lrwidget.ui.parts import Act, Inputs, set_range, set_traits
 from lrwidget.ui.ticks import set_ticks
 
 _FAINT, _GRID = "var(--lrw-faint, #5b6670)", "var(--lrw-grid, #e9edf0)"
@@ -42,9 +42,8 @@ class CurveView:
     """
 
     def __init__(self, marker: Marker, act: Act) -> None:
-        self._act = act
+        self._inputs = Inputs(act)
         self._frame: Frame | None = None
-        self._is_rendering = False
         self._is_zoomed = False
         self._view: object = None  # the ranges that the axes have ticks for
         self._marked_end: tuple[float, float] | None = None
@@ -70,7 +69,7 @@ class CurveView:
         set_traits(self.figure.layout, height="340px", min_width="0px")
         self.box = self.figure
         for scale in (self._x, self._y):
-            scale.observe(self._on_scale_change, ["min", "max"])
+            self._inputs.listen(scale, self._note_zoom, ["min", "max"])
 
     def _make_marks(self, marker: Marker) -> None:
         self._typical, self._interval = self._vertical_band(TYPICAL, 0.10), self._vertical_band(MARK, 0.13)
@@ -140,8 +139,7 @@ class CurveView:
     def render(self, frame: Frame) -> None:
         """Show this frame's curve and what is marked on it."""
         last, self._frame = self._frame, frame
-        self._is_rendering = True  # what is written here comes back as a change, but is nobody's wish
-        try:
+        with self._inputs.quiet():
             curve, was = frame.curve, last.curve if last else None
             if was is None or curve.log != was.log:
                 self._is_zoomed = False
@@ -154,8 +152,6 @@ class CurveView:
             set_traits(self.figure, fig_margin=_WIDE_MARGIN if self.norms.is_shown else _MARGIN)
             if last is None or frame.guide != last.guide:
                 self._render_guide(frame.guide)
-        finally:
-            self._is_rendering = False
 
     def _render_axes(self, curve: Curve) -> None:
         if not self._is_zoomed:
@@ -218,10 +214,8 @@ class CurveView:
                 )
                 self._ticks.x, self._ticks.y = np.array([tick.lr for tick in ticks]), np.full(len(ticks), _ON_AXIS)
 
-    def _on_scale_change(self, change: Any) -> None:
-        if not self._is_rendering:
-            self._is_zoomed = True
-            self._act(lambda: None)  # other ticks
+    def _note_zoom(self, _: object) -> None:
+        self._is_zoomed = True  # and the next frame has other ticks
 
     def _scales(self) -> dict[str, object]:
         return {"x": self._x, "y": self._y}
