@@ -150,6 +150,13 @@ def tree(root: object) -> Iterator[Widget]:
             pending += vars(value).values()
 
 
+def close_tree(root: object, but: Widget | None = None) -> None:
+    """Close all widgets that hang on this, but one that closes itself; see `tree`."""
+    for widget in tree(root):
+        if widget is not but:
+            widget.close()
+
+
 def guard_messages(root: Widget, lock: RLock) -> None:
     """Have messages from the browser handled only while nobody renders.
 

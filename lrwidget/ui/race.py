@@ -20,10 +20,10 @@ from lrwidget.live.run_state import RunState
 from lrwidget.result import FloatArray
 from lrwidget.steps import TrainStep
 from lrwidget.ui import markup
-from lrwidget.ui.front_end import is_live
-from lrwidget.ui.parts import button, guard_messages, set_traits, tree
+from lrwidget.ui.parts import button, close_tree, guard_messages, set_traits
 from lrwidget.ui.pump import Pump
 from lrwidget.ui.race_lanes import CSS, Lanes
+from lrwidget.ui.running import run_here, start_or_run, wait_for
 from lrwidget.ui.style import style_sheet
 from lrwidget.verify import TrialRecord
 from lrwidget.verify_result import VerifyResult
@@ -108,11 +108,7 @@ class Race(widgets.VBox):
         RuntimeError
             If one is under way.
         """
-        if not is_live():
-            self.run()
-            return
-        self._begin().start()
-        self._pump.request()
+        start_or_run(self._begin(), self._pump)
 
     def run(self) -> VerifyResult:
         """Run to the end, here and now, and return the result.
@@ -124,13 +120,7 @@ class Race(widgets.VBox):
         BaseException
             What a train step raises, with ``partial_result``.
         """
-        run = self._begin()
-        self._pump.request()
-        try:
-            run.run()
-        finally:
-            self._pump.flush()
-        return run.result  # type: ignore[no-any-return]
+        return run_here(self._begin(), self._pump)  # type: ignore[no-any-return]
 
     def stop(self) -> None:
         """Stop after the step under way and restore every lane; returns at once."""
@@ -153,12 +143,7 @@ class Race(widgets.VBox):
             What a train step raised.
         """
         run = self._driver.newest
-        if run is None:
-            return None
-        try:
-            return run.wait(timeout)  # type: ignore[no-any-return]
-        finally:
-            self._pump.flush()
+        return None if run is None else wait_for(run, self._pump, timeout)
 
     def close(self) -> None:
         """Stop the race, wait until every lane is restored, and close every widget of the tree."""
@@ -167,9 +152,7 @@ class Race(widgets.VBox):
         self._is_closed = True
         self._driver.close()
         self._pump.close()
-        for widget in tree(self):
-            if widget is not self:
-                widget.close()
+        close_tree(self, but=self)
         super().close()
 
     def __repr__(self) -> str:

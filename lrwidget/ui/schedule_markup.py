@@ -7,7 +7,8 @@ import re
 from lrwidget.live.schedule_preview import MOST_PHASES, Overlay, ScheduleFrame
 from lrwidget.live.schedule_trial_frames import ScheduleTrialFrame
 from lrwidget.ui import markup
-from lrwidget.ui.schedule_plot import CURVE, OVERLAYS, PHASES
+from lrwidget.ui.marks import CURVE
+from lrwidget.ui.schedule_plot import OVERLAYS, PHASES
 from lrwidget.ui.schedule_style import TRAININGS
 
 _MOST_CHIPS = 8

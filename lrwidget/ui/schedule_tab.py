@@ -14,7 +14,7 @@ from lrwidget.live.schedule_values import Control
 from lrwidget.schedules import SCHEDULES
 from lrwidget.schedules.warmups import RISES
 from lrwidget.ui import schedule_markup as words
-from lrwidget.ui.parts import Act, Explained, Inputs, button, guard_messages, set_class, set_traits, tree
+from lrwidget.ui.parts import Act, Explained, Inputs, button, close_tree, guard_messages, set_class, set_traits
 from lrwidget.ui.schedule_controls import ValueControl
 from lrwidget.ui.schedule_export import ScheduleExport
 from lrwidget.ui.schedule_plot import SchedulePlot
@@ -122,8 +122,7 @@ class ScheduleTab:
     def close(self) -> None:
         """Close every widget of the tab, those that are not shown now as well."""
         with self._lock:
-            for widget in tree([self.widget, *(control.box for control in self._controls.values())]):
-                widget.close()
+            close_tree([self.widget, *(control.box for control in self._controls.values())])
 
     def _on_remove_click(self, i: int) -> None:
         if i < len(self._frame.overlays):
