@@ -10,6 +10,7 @@ from typing import Any
 from ipywidgets import HTML, Box, Dropdown, ToggleButton, ToggleButtons, VBox
 
 from lrwidget.live.schedule_model import MOST_OVERLAYS, ScheduleModel
+from lrwidget.live.schedule_parameters import slot
 from lrwidget.live.schedule_values import Control
 from lrwidget.schedules import SCHEDULES
 from lrwidget.schedules.warmups import RISES
@@ -175,7 +176,7 @@ class ScheduleTab:
     def _value_control(self, control: Control) -> ValueControl:
         """Give the inputs of a value, the same ones for as long as it means the same."""
         parameter = control.parameter
-        key = (parameter.name, parameter.label, parameter.start, control.unit)
+        key = (*slot(parameter), control.unit)
         if key not in self._controls:
             self._controls[key] = ValueControl(
                 control,
