@@ -8,7 +8,6 @@ thread that trained.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
@@ -35,8 +34,6 @@ class Run(Generic[Record]):
         What the job trains. Of two runs of one subject the later one stops the earlier and waits for it.
     context
         The caller's context for a run in a worker thread; the one of the thread that calls `start` by default.
-    clock
-        Seconds, rising.
 
     Attributes
     ----------
@@ -56,7 +53,6 @@ class Run(Generic[Record]):
         subject: object = None,
         *,
         context: CallerContext | None = None,
-        clock: Callable[[], float] = perf_counter,
     ) -> None:
         self.records: list[Record] = []
         self.result: Any = None
@@ -75,7 +71,7 @@ class Run(Generic[Record]):
         self._ended = threading.Event()
         self._status = ""
         self._settings: LearningRateFinder | None = None
-        self._watch = Stopwatch(clock)
+        self._watch = Stopwatch(perf_counter)
 
     @property
     def state(self) -> RunState:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from time import perf_counter
 from typing import Any
 
 from lrwidget.axes import short_number
@@ -38,8 +36,6 @@ class ScheduleTrialModel(TrialsModel):
         What trains; None where nothing can.
     settings
         The finder's, until a frame tells other ones.
-    clock
-        Seconds, rising.
     """
 
     def __init__(
@@ -47,9 +43,8 @@ class ScheduleTrialModel(TrialsModel):
         schedule: ScheduleModel,
         train_step: TrainStep | None,
         settings: LearningRateFinder,
-        clock: Callable[[], float] = perf_counter,
     ) -> None:
-        super().__init__(settings, "a trial of a schedule", clock)
+        super().__init__(settings, "a trial of a schedule")
         self._schedule = schedule
         self._train_step = train_step
         self._is_verifying = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live.frames import Frame
@@ -22,18 +21,16 @@ class TrialsModel:
         The finder's, until a frame tells other ones.
     name
         What a run of these trainings is called where a second one is refused.
-    clock
-        Seconds, rising.
     """
 
-    def __init__(self, settings: LearningRateFinder, name: str, clock: Callable[[], float]) -> None:
+    def __init__(self, settings: LearningRateFinder, name: str) -> None:
         self._lock = threading.RLock()
         self._settings = settings
         self._num_steps: int | None = None
         self._refusal = ""
         self._range_test: RangeTestResult | None = None
         self._is_range_test_busy = False
-        self._trials = LiveTrials(clock, name)
+        self._trials = LiveTrials(name)
 
     # --- intents: any thread, no waiting ---
 

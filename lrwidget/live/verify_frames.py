@@ -27,8 +27,6 @@ class TrialRow:
         Whether it is training now.
     is_best
         Whether it is the one to train with.
-    is_tied
-        Whether it cannot be told from the best.
     is_selected
         Whether the marker stands on it.
     """
@@ -40,7 +38,6 @@ class TrialRow:
     detail: str
     is_active: bool
     is_best: bool
-    is_tied: bool
     is_selected: bool
 
 
@@ -56,8 +53,6 @@ class VerifyFrame(TrialsFrame):
         The rate to train with, or None.
     beyond_lr
         A rate worth adding, because the best one lies at the edge; or None.
-    is_around
-        Whether the rates are those around the selected one, and follow it.
     can_repeat
         Whether range tests may be repeated now.
     note
@@ -67,6 +62,5 @@ class VerifyFrame(TrialsFrame):
     rows: tuple[TrialRow, ...]
     best_lr: float | None
     beyond_lr: float | None
-    is_around: bool
     can_repeat: bool
     note: str

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from time import perf_counter
 from typing import Any
 
 from lrwidget.axes import short_number
@@ -32,12 +30,10 @@ class VerifyModel(TrialsModel):
     ----------
     settings
         The finder's, until a frame tells other ones.
-    clock
-        Seconds, rising.
     """
 
-    def __init__(self, settings: LearningRateFinder, clock: Callable[[], float] = perf_counter) -> None:
-        super().__init__(settings, "a verification", clock)
+    def __init__(self, settings: LearningRateFinder) -> None:
+        super().__init__(settings, "a verification")
         self._selected_lr: float | None = None
         self._num_range_tests = 0
         self._lrs: list[float] = []
@@ -152,7 +148,6 @@ class VerifyModel(TrialsModel):
                 mood="neutral" if result is None else "good" if best is not None else "bad",
                 best_lr=best,
                 beyond_lr=_beyond(result, self._lrs),
-                is_around=self._is_around,
                 can_start=bool(self._lrs) and self._is_idle,
                 can_repeat=self._is_idle,
                 note=self._note,
@@ -216,7 +211,6 @@ class VerifyModel(TrialsModel):
             detail=detail,
             is_active=is_active,
             is_best=best is not None and _is_same(best, lr),
-            is_tied=best is not None and standing is not None and standing.verdict in ("best", "as good"),
             is_selected=self._selected_lr is not None and _is_same(self._selected_lr, lr),
         )
 
