@@ -52,6 +52,10 @@ class Marker:
         self._inputs = Inputs(act)
         self.lr_scale = LogScale(min=1e-7, max=10.0, allow_padding=False)
         self.unit_scale = LinearScale(min=0.0, max=1.0, allow_padding=False)
+        self._make_marks()
+        self._make_row()
+
+    def _make_marks(self) -> None:
         scales = {"x": self.lr_scale, "y": self.unit_scale}
         middle, top = np.array([0.5]), np.array([1.0])
         common = {
@@ -96,13 +100,16 @@ class Marker:
         self._target.interactions = {"click": "add"}
         self._inputs.listen(self._target, self._choose_last, "x")
         self.marks = [self._target, self._line, self._number, self._grip]
+
+    def _make_row(self) -> None:
+        session = self._session
         self.slider = FloatLogSlider(1e-3, min=-7.0, max=1.0, step=0.1, readout=False, continuous_update=False)
         self.slider.tooltip = "Move the selected LR; the arrow keys move it by a tenth of a decade"
         self._inputs.listen(self.slider, self._choose_near)
         self.text = Text(description="Selected LR", placeholder="none yet", continuous_update=False)
         self._inputs.listen(self.text, session.propose_choice)
         self.text.add_class("lrw-selected")
-        self.back = button("suggestion", "Follow the suggestion again", "back", act, lambda: session.choose(None))
+        self.back = button("suggestion", "Follow the suggestion again", "back", self._act, lambda: session.choose(None))
         self.slider_box = Box([self.slider]).add_class("lrw-marker-slider")
         tip = "The learning rate to train with; type a number to choose it"
         self.box = Box([Explained(self.text, tip), self.back]).add_class("lrw-marker")

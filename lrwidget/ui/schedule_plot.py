@@ -51,6 +51,15 @@ class SchedulePlot:
         self._log = LogScale(min=0.1, max=1.0, allow_padding=False)
         self._unit = LinearScale(min=0.0, max=1.0, allow_padding=False)
         self._momentum_scale = LinearScale(min=0.0, max=1.0, allow_padding=False)
+        self._make_axes()
+        self._make_marks()
+        self.figure = figure(
+            [self._bands, self._names, *self._overlays, self._momentum, self._line, self._hover],
+            [self._x_axis, self._y_axis, self._momentum_axis],
+            *(_MARGIN, 340),
+        )
+
+    def _make_axes(self) -> None:
         self._x_axis = Axis(scale=self._x, label="step", label_offset="30px", label_color=_QUIET, grid_lines="none")
         self._y_axis = Axis(
             scale=self._linear, side="left", label="learning rate", label_offset="48px", label_color=_QUIET
@@ -64,6 +73,8 @@ class SchedulePlot:
             grid_lines="none",
             visible=False,
         )
+
+    def _make_marks(self) -> None:
         whole = {"x": self._x, "y": self._unit}
         self._bands = Lines(
             x=NONE, y=NONE, scales=whole, colors=[_NOTHING], close_path=True, fill="inside", visible=False
@@ -103,11 +114,6 @@ class SchedulePlot:
             unhovered_style={"fill": _NOTHING},
             tooltip=Tooltip(fields=["name"], show_labels=False),
             display_names=False,
-        )
-        self.figure = figure(
-            [self._bands, self._names, *self._overlays, self._momentum, self._line, self._hover],
-            [self._x_axis, self._y_axis, self._momentum_axis],
-            *(_MARGIN, 340),
         )
 
     def render(self, frame: ScheduleFrame) -> None:
