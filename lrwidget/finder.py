@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import ExitStack
 from dataclasses import dataclass
-from numbers import Integral, Real
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from lrwidget.checks import checked_count, finite_number
 from lrwidget.divergence import Divergence
 from lrwidget.loop import exhaust, warn_if_not_restoring
 from lrwidget.range_test import RangeTest
@@ -20,7 +19,8 @@ from lrwidget.steps import TrainStep
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lrwidget.repeats import RepeatedResult, RepeatedTest
+    from lrwidget.repeat_result import RepeatedResult
+    from lrwidget.repeats import RepeatedTest
     from lrwidget.verify import Verification
     from lrwidget.verify_plan import Around, Rate, VerifyPlan
     from lrwidget.verify_result import VerifyResult
@@ -74,14 +74,10 @@ class LearningRateFinder:
 
     def __post_init__(self) -> None:
         for name in ("min_lr", "max_lr", "smooth_factor"):
-            object.__setattr__(self, name, _finite_number(name, getattr(self, name)))
+            object.__setattr__(self, name, finite_number(name, getattr(self, name)))
         if not 0 < self.min_lr < self.max_lr:
             raise ValueError(f"need 0 < min_lr < max_lr, got min_lr={self.min_lr}, max_lr={self.max_lr}")
-        if isinstance(self.num_steps, bool) or not isinstance(self.num_steps, Integral):
-            raise TypeError(f"need a whole number num_steps >= 2, got num_steps={self.num_steps!r}; pass an int")
-        object.__setattr__(self, "num_steps", int(self.num_steps))
-        if self.num_steps < 2:
-            raise ValueError(f"need num_steps >= 2, got num_steps={self.num_steps}; 100 is a good start")
+        object.__setattr__(self, "num_steps", checked_count("num_steps", self.num_steps, 2, "100 is a good start"))
         if not 0 < self.smooth_factor <= 1:
             raise ValueError(f"need 0 < smooth_factor <= 1, got smooth_factor={self.smooth_factor}; 1 does not smooth")
         if self.spacing not in ("exponential", "linear"):
@@ -93,7 +89,7 @@ class LearningRateFinder:
             if self.divergence not in ("auto", "never"):
                 raise ValueError(f'need divergence "auto", "never" or a factor > 1, got {self.divergence!r}')
             return
-        object.__setattr__(self, "divergence", _finite_number("divergence", self.divergence))
+        object.__setattr__(self, "divergence", finite_number("divergence", self.divergence))
         if float(self.divergence) <= 1:
             raise ValueError(f'need divergence "auto", "never" or a factor > 1, got divergence={self.divergence}')
 
@@ -277,14 +273,6 @@ class LearningRateFinder:
         from lrwidget.verify_plan import plan
 
         return plan(self, lrs, num_steps, around)
-
-
-def _finite_number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"need a real number {name}, got {name}={value!r}; pass a float")
-    if not math.isfinite(value):
-        raise ValueError(f"need a finite {name}, got {name}={value}")
-    return float(value)
 
 
 def _observers(stack: ExitStack, run: RangeTest, progress: bool, log: str | PathLike[str] | None) -> Sequence[Any]:

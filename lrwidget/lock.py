@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import BinaryIO
 
 _NUM_RETRIES, _PAUSE_SECONDS = 10, 0.02  # `is_held` holds the lock for an instant
@@ -33,7 +34,8 @@ else:
 
     def release(file: BinaryIO) -> None:
         """Let go of the lock, if one is held."""
-        fcntl.flock(file, fcntl.LOCK_UN)
+        with suppress(OSError):  # a file system without locks: there is none to let go of
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def take(file: BinaryIO) -> bool:

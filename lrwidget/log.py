@@ -25,7 +25,8 @@ from typing import Any, BinaryIO
 from uuid import uuid4
 
 from lrwidget import lock
-from lrwidget.result import RangeTestResult, Recording, StepRecord, StopReason
+from lrwidget.recording import Recording
+from lrwidget.result import RangeTestResult, StepRecord, StopReason
 
 FORMAT = 1
 CUT_SHORT = "the log ends before the run did"

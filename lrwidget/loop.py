@@ -12,7 +12,8 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from lrwidget.divergence import DivergenceWatch
 from lrwidget.losses import as_float
-from lrwidget.result import Recording, StepRecord, StopReason, new_record
+from lrwidget.recording import Recording, new_record
+from lrwidget.result import StepRecord, StopReason
 from lrwidget.steps import SKIPPED, StepOutput, StepReturn, TrainStep
 
 _MAX_SKIPS = 100  # steps in a row that a gradient scaler may refuse at one rate; it halves its scale at each

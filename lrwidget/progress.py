@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from lrwidget.result import Recording, StepRecord
+from lrwidget.recording import Recording
+from lrwidget.result import StepRecord
 
 if TYPE_CHECKING:
     from lrwidget.sweep_result import SweepRun

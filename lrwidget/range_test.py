@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from lrwidget.checks import checked_train_step
 from lrwidget.divergence import DivergenceWatch
 from lrwidget.loop import train
-from lrwidget.result import RangeTestResult, Recording, StepRecord, StopReason
+from lrwidget.recording import Recording
+from lrwidget.result import RangeTestResult, StepRecord, StopReason
 from lrwidget.steps import TrainStep
 
 if TYPE_CHECKING:
@@ -31,11 +33,9 @@ class RangeTest(Iterator[StepRecord]):
     """
 
     def __init__(self, finder: LearningRateFinder, train_step: TrainStep, seed: int | None = None) -> None:
-        if not callable(train_step):
-            raise TypeError(f"need a train step, a callable lr -> loss, got {train_step!r}")
+        train_step, lrs = checked_train_step(train_step), finder.learning_rates().tolist()
         self.recording = Recording(settings=dict(vars(finder)))
         # The generator knows the recording but not this object: no cycle, so a `break` restores at once.
-        lrs = finder.learning_rates().tolist()
         self._steps = train(train_step, lrs, DivergenceWatch(finder.divergence), self.recording, seed)
 
     def __next__(self) -> StepRecord:

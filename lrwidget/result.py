@@ -6,7 +6,6 @@ from asyncio import CancelledError
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from math import isfinite, nan
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lrwidget.diagnosis import Diagnosis
-    from lrwidget.divergence import DivergenceWatch
     from lrwidget.suggestions import Schedule, Suggestion
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -44,10 +42,6 @@ class StepRecord(NamedTuple):
     grad_norm: float | None = None
 
 
-# What StepRecord(...) does at heart: the only thing that is made at every step, here without a Python call of its own.
-new_record = tuple.__new__
-
-
 class StopReason(StrEnum):
     """Why a range test ended."""
 
@@ -59,53 +53,10 @@ class StopReason(StrEnum):
     INTERRUPTED = "interrupted"
     FAILED = "failed"
 
-
-@dataclass
-class Recording:
-    """A run under way: what has been recorded so far. One writer, the loop; anyone may read at any time."""
-
-    settings: Mapping[str, Any]
-    records: list[StepRecord] = field(default_factory=list)
-    stop_reason: StopReason | None = None
-    error: str | None = None
-    seconds: float = 0.0
-    paused_seconds: float = 0.0
-
-    def append(self, step: int, lr: float, loss: float, grad_norm: float | None = None) -> StepRecord:
-        """Keep one more record and return it."""
-        record = new_record(StepRecord, (step, lr, loss, grad_norm))
-        self.records.append(record)
-        return record
-
-    def judge(self, watch: DivergenceWatch) -> bool:
-        """Whether the newest record ends the run; if so, note why."""
-        loss = self.records[-1].loss
-        if not isfinite(loss):
-            self.stop_reason = StopReason.NOT_FINITE
-        elif watch.has_diverged(loss):
-            self.stop_reason = StopReason.DIVERGED
-        return self.stop_reason is not None
-
-    def note_failure(self, error: BaseException) -> None:
-        """Note what broke the run, unless it had ended before."""
-        if self.stop_reason is None:
-            interrupt = isinstance(error, KeyboardInterrupt | CancelledError)
-            self.stop_reason = StopReason.INTERRUPTED if interrupt else StopReason.FAILED
-            self.error = f"{type(error).__name__}: {error}"
-
-    def result(self) -> RangeTestResult:
-        """The curve so far as a finished value."""
-        _, lrs, losses, norms = zip(*self.records[:], strict=True) if self.records else ((),) * 4
-        has_norms = any(norm is not None for norm in norms)
-        return RangeTestResult(
-            lrs=lrs,
-            losses=losses,
-            grad_norms=[nan if norm is None else norm for norm in norms] if has_norms else None,
-            stop_reason=self.stop_reason or StopReason.STOPPED,
-            settings=self.settings,
-            error=self.error,
-            seconds=self.seconds,
-        )
+    @classmethod
+    def of(cls, error: BaseException) -> StopReason:
+        """The reason of a run that this exception has ended."""
+        return cls.INTERRUPTED if isinstance(error, KeyboardInterrupt | CancelledError) else cls.FAILED
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)

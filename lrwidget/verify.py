@@ -14,7 +14,8 @@ from lrwidget.divergence import DivergenceWatch
 from lrwidget.finder import LearningRateFinder
 from lrwidget.loop import train
 from lrwidget.range_test import RangeTest
-from lrwidget.result import FloatArray, Recording, StepRecord, StopReason
+from lrwidget.recording import Recording
+from lrwidget.result import FloatArray, StepRecord, StopReason
 from lrwidget.steps import TrainStep
 from lrwidget.trials import WINDOW, Trial, is_hopeless, rank
 from lrwidget.verify_plan import (

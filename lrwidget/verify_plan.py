@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from lrwidget.checks import checked_count
 from lrwidget.finder import LearningRateFinder
-from lrwidget.repeats import checked_count
 from lrwidget.result import FloatArray, RangeTestResult
 from lrwidget.suggestions import Suggestion
 
@@ -123,23 +123,9 @@ def centre_of(around: Around) -> float:
     return checked_rate("around", around)
 
 
-def lrs_around(lr: float, num_lrs: int = 5) -> FloatArray:
-    """Learning rates in ratios of two around one.
-
-    Parameters
-    ----------
-    lr
-        The middle one.
-    num_lrs
-        How many, odd.
-
-    Returns
-    -------
-    ndarray
-        Shape (num_lrs,), rising.
-    """
-    half = num_lrs // 2
-    return np.array([lr * 2.0**power for power in range(-half, half + 1)])
+def lrs_around(lr: float) -> FloatArray:
+    """Five learning rates in ratios of two, the given one in the middle: shape (5,), rising."""
+    return np.array([lr * 2.0**power for power in range(-2, 3)])
 
 
 def first_lrs(lr: float) -> tuple[float, ...]:

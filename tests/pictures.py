@@ -94,7 +94,7 @@ def take_stills(browser: Browser, server: Server) -> None:
         widget.tab(tab).click()
         if tab == "Verify":
             widget.button("Verify").click()
-            lab.wait_until("not widget._bench.verify.is_busy", timeout_seconds=120)
+            lab.wait_until("not widget._bench.verify.is_under_way", timeout_seconds=120)
         take(tab.lower(), lab, widget)
     widget.tab("Range test").click()
     lab.evaluate("0", before="widget.num_steps = 60; widget.run(); widget.num_steps = 150; widget.run()")

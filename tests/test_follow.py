@@ -17,7 +17,7 @@ import pytest
 from lrwidget import LearningRateFinder, RangeTestResult, StepRecord, StopReason, lock
 from lrwidget.follow import WriterState, follow
 from lrwidget.log import LogWriter
-from lrwidget.result import Recording
+from lrwidget.recording import Recording
 
 FINDER = LearningRateFinder(min_lr=1e-3, max_lr=1.0, num_steps=6, divergence="never")
 

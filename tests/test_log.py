@@ -16,7 +16,7 @@ import pytest
 
 from lrwidget import LearningRateFinder, LRFinderWidget, RangeTestResult, StepOutput, StopReason
 from lrwidget.log import LogWriter, read_result
-from lrwidget.result import Recording
+from lrwidget.recording import Recording
 
 FINDER = LearningRateFinder(min_lr=1e-3, max_lr=1.0, num_steps=6, divergence="never")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lrwidget import LearningRateFinder, RangeTestResult, RestoringStep, StopReason
-from lrwidget.repeats import RepeatedResult
+from lrwidget.repeat_result import RepeatedResult
 
 FINDER = LearningRateFinder(min_lr=1e-4, max_lr=10.0, num_steps=60)
 

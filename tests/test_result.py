@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lrwidget import LearningRateFinder, RangeTestResult, StepRecord, StopReason, diagnose, suggest
-from lrwidget.result import Recording
+from lrwidget.recording import Recording
 
 
 def s_curve(n=100, noise=0.01, seed=0):

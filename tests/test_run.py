@@ -16,7 +16,8 @@ import pytest
 from lrwidget import LearningRateFinder, RestoringStep, StepRecord, StopReason
 from lrwidget.live.context import CallerContext
 from lrwidget.live.failure import Failure
-from lrwidget.live.run import Run, RunState
+from lrwidget.live.run import Run
+from lrwidget.live.run_state import RunState
 from lrwidget.live.sole import stop_run_of
 from lrwidget.live.stopwatch import Stopwatch
 
@@ -218,7 +219,7 @@ def test_interrupt_while_waiting() -> None:
 
     def interrupt() -> None:
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # type: ignore[arg-type]
-        wait_until(lambda: run.is_stopping)
+        wait_until(lambda: run.is_unwanted())
         gate.let(1)
 
     timer = threading.Timer(0.05, interrupt)
@@ -264,7 +265,7 @@ def test_second_run_stops_the_first() -> None:
     gate.let(2)
     wait_until(lambda: len(first.records) == 2)
     second.start()
-    wait_until(lambda: first.is_stopping)
+    wait_until(lambda: first.is_unwanted())
     assert len(second.records) == 0
     gate.let(40)
     assert len(second.wait(SECONDS)) == 20
@@ -281,7 +282,7 @@ def test_waiting_run_can_be_stopped() -> None:
     gate.let(1)
     wait_until(lambda: len(first.records) == 1)
     second.start()
-    wait_until(lambda: first.is_stopping)
+    wait_until(lambda: first.is_unwanted())
     second.stop()
     assert len(second.wait(SECONDS)) == 0
     assert not second.is_displaced  # stopped, but by its user

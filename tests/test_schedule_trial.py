@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,15 @@ import pytest
 import torch
 
 from lrwidget import LearningRateFinder, RestoringStep, StopReason, TorchStep, schedules
-from lrwidget.live.run import Run, RunState
+from lrwidget.live.driver import Driver
+from lrwidget.live.run import Run
+from lrwidget.live.run_state import RunState
 from lrwidget.live.schedule_model import ScheduleModel
 from lrwidget.live.schedule_trial import ScheduleTrial, TriedSchedule
 from lrwidget.live.schedule_trial_frames import CONSTANT, SCHEDULE, ScheduleTrialFrame
 from lrwidget.live.schedule_trial_model import ScheduleTrialModel
 from lrwidget.live.schedule_trial_words import ending, plan
 from lrwidget.live.session import Session
-from lrwidget.live.trial_driver import TrialDriver
 from lrwidget.schedules import Schedule
 from lrwidget.steps import SKIPPED
 from lrwidget.trials import Trial
@@ -271,7 +273,7 @@ class Stage:
         self.schedule = ScheduleModel(0.1, total_steps=1000)
         self.session = Session(FINDER)
         self.model = ScheduleTrialModel(self.schedule, self.step, FINDER)
-        self.driver = TrialDriver(self.model, self.step, self.step)
+        self.driver = Driver(partial(self.model.make_job, self.step), self.model.begin, self.step)
 
     def frame(self) -> ScheduleTrialFrame:
         self.model.follow(self.session.frame(), is_verifying=False)

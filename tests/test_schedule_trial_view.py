@@ -13,7 +13,7 @@ from bqplot import Axis, LinearScale
 from ipywidgets import Button
 
 from lrwidget import LearningRateFinder, LRFinderWidget, RestoringStep, TorchStep
-from lrwidget.live.run import RunState
+from lrwidget.live.run_state import RunState
 from lrwidget.live.schedule_trial_frames import CONSTANT, SCHEDULE
 from lrwidget.live.workbench import Workbench
 from lrwidget.ui.parts import Explained, tree
@@ -138,11 +138,11 @@ def test_an_exception_is_shown_escaped() -> None:
     stage = Stage(train_fn)
     stage.view.start.click()
     stage.finish()
-    assert is_shown(stage.view._error)
-    assert "<script>" not in stage.view._failure.value
-    assert "ValueError : <script>alert(1)</script>" in text_of(stage.view._failure)
-    stage.view._error.children[1].click()
-    assert not is_shown(stage.view._error)
+    assert is_shown(stage.view._failure.box)
+    assert "<script>" not in stage.view._failure._words.value
+    assert "ValueError : <script>alert(1)</script>" in text_of(stage.view._failure._words)
+    stage.view._failure.box.children[1].click()
+    assert not is_shown(stage.view._failure.box)
 
 
 def test_logarithms_are_drawn_on_request(stage: Stage) -> None:

@@ -12,7 +12,8 @@ from lrwidget import LearningRateFinder, StepOutput, StopReason, diagnose, sugge
 from lrwidget.live.budget import DrawBudget
 from lrwidget.live.drawing import MOST_POINTS, drawable, evenly, shown_range, spikes_kept, steady
 from lrwidget.live.frames import Frame, Progress
-from lrwidget.live.run import Run, RunState
+from lrwidget.live.run import Run
+from lrwidget.live.run_state import RunState
 from lrwidget.live.runs import MOST_PAST_RUNS
 from lrwidget.live.series import Series
 from lrwidget.live.session import Session

@@ -13,7 +13,7 @@ import pytest
 from lrwidget import LearningRateFinder, LRFinderWidget
 from lrwidget.live.session import Session
 from lrwidget.log import LogWriter
-from lrwidget.result import Recording
+from lrwidget.recording import Recording
 from tests.test_session import Paced
 
 FINDER = LearningRateFinder(min_lr=1e-4, max_lr=2.0, num_steps=60, smooth_factor=0.2, divergence="never")

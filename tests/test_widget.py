@@ -564,11 +564,11 @@ def test_verify_and_repeat(live: None) -> None:
     widget._body.tabs.open("Verify")
     widget._pump.flush()
     click(widget, "Verify")
-    wait_until(lambda: widget._bench.verify_driver.newest is not None and not widget._bench.verify.is_busy)
+    wait_until(lambda: widget._bench.verify_driver.newest is not None and not widget._bench.verify.is_under_way)
     widget._pump.flush()
-    assert widget._bench.verify.result is not None
+    assert widget._bench.verify.frame().result is not None
     click(widget, "Use the best LR")
-    wait_until(lambda: widget.selected_lr == widget._bench.verify.result.best_lr)
+    wait_until(lambda: widget.selected_lr == widget._bench.verify.frame().result.best_lr)
     click(widget, "Repeat")
     result = widget.wait(SECONDS)
     assert len(result.results) == 3  # type: ignore[union-attr]

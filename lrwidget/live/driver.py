@@ -1,4 +1,4 @@
-"""Starts one run after the other, of one model, for one session."""
+"""Starts one run after the other, all of one subject."""
 
 from __future__ import annotations
 
@@ -6,32 +6,34 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from lrwidget.finder import LearningRateFinder
 from lrwidget.live.context import CallerContext
-from lrwidget.live.run import Job, Run
-from lrwidget.live.session import Session
-from lrwidget.live.sole import stop_run_of
+from lrwidget.live.job import Job
+from lrwidget.live.run import Run
 
-MakeJob = Callable[[LearningRateFinder], Job[Any]]
+MakeJob = Callable[[], Job[Any]]
 
 
 class Driver:
-    """What the buttons of a widget work on.
+    """What buttons work on that start and stop a training.
 
     Parameters
     ----------
-    session
-        Follows the runs.
     make_job
-        Makes what is run, with the settings of the session.
+        Makes what is run; may raise what tells why nothing can be.
+    follow
+        Called with each run and its job before the run starts. It raises RuntimeError if another one is under way.
     subject
-        What is trained: a run of it that goes on elsewhere is stopped, and waited for, at once.
+        What is trained, as for `lrwidget.live.run.Run`: a run of it that goes on elsewhere is stopped first.
+
+    Attributes
+    ----------
+    newest
+        The run begun last, or None.
     """
 
-    def __init__(self, session: Session, make_job: MakeJob, subject: object) -> None:
-        stop_run_of(subject)
-        self._session = session
+    def __init__(self, make_job: MakeJob, follow: Callable[[Run[Any], Any], None], subject: object) -> None:
         self._make_job = make_job
+        self._follow = follow
         self._subject = subject
         self._context = CallerContext()
         self._is_closed = False
@@ -55,11 +57,15 @@ class Driver:
         if threading.current_thread() is threading.main_thread():
             # A click may come in on a thread of the kernel's that knows nothing of what the cells have set.
             self._context = CallerContext()
-        job = (make_job or self._make_job)(self._session.settings)
+        job = (make_job or self._make_job)()
         run = Run(job, self._subject, context=self._context)
-        self._session.begin(run, getattr(job, "num_steps", None))
+        self._follow(run, job)
         self.newest = run
         return run
+
+    def start(self) -> None:
+        """Begin the next run in a worker thread; errors as for `begin`."""
+        self.begin().start()
 
     def pause(self) -> None:
         """Begin no further step until `resume`."""
@@ -77,15 +83,7 @@ class Driver:
             self.newest.stop()
 
     def close(self) -> None:
-        """Stop, and wait until the model is restored, unless the run itself is asking."""
+        """Begin no further run; stop the newest, and wait until its subject is restored, unless its job is asking."""
         self._is_closed = True
-        run = self.newest
-        if run is not None and run.is_active:
-            run.stop()
-            if not run.is_mine():
-                run.has_ended(None)
-
-
-def subject_of(train_step: object) -> object:
-    """What a train step trains: two widgets on one model must know of each other."""
-    return getattr(train_step, "model", getattr(train_step, "__self__", train_step))
+        if self.newest is not None:
+            self.newest.close()

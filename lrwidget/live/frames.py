@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live.failure import Failure
-from lrwidget.live.run import RunState
+from lrwidget.live.run_state import RunState
 from lrwidget.result import FloatArray, RangeTestResult, StopReason
 
 

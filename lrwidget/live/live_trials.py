@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
+from time import perf_counter
 
 from lrwidget.live import verify_words
 from lrwidget.live.budget import DrawBudget
 from lrwidget.live.failure import Failure
-from lrwidget.live.run import Run, RunState
+from lrwidget.live.run import Run
+from lrwidget.live.run_state import RunState
 from lrwidget.live.series import Series
-from lrwidget.live.verify_lines import LineMaker
+from lrwidget.live.trial_lines import LineMaker
 from lrwidget.result import StepRecord
 from lrwidget.verify import TrialRecord
 from lrwidget.verify_result import VerifyResult
@@ -21,8 +23,6 @@ class LiveTrials:
 
     Parameters
     ----------
-    clock
-        Seconds, rising.
     name
         What a run is called where a second one is refused.
 
@@ -36,8 +36,7 @@ class LiveTrials:
         Of the newest run, as far as it has been followed.
     """
 
-    def __init__(self, clock: Callable[[], float], name: str) -> None:
-        self._clock = clock
+    def __init__(self, name: str) -> None:
         self._name = name
         self._run: Run[TrialRecord] | None = None
         self._budget = DrawBudget()
@@ -53,12 +52,6 @@ class LiveTrials:
     def is_under_way(self) -> bool:
         """Whether there is a run whose end has not been followed."""
         return self._run is not None
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a run is training."""
-        run = self._run
-        return run is not None and not run.has_ended()
 
     def forget(self, num_steps: int) -> None:
         """Forget what came out; trainings of so many steps are next."""
@@ -107,14 +100,14 @@ class LiveTrials:
         num_trials
             How many there will be.
         """
-        now, is_final = self._clock(), self._run is None
+        now, is_final = perf_counter(), self._run is None
         total = max(1, self.lines.num_steps * num_trials)
         if not is_final and not self._budget.allows(now, min(1.0, self._num_followed / total)):
             return
         losses = {place: s.losses for place, s in zip(places, self.series, strict=False) if place is not None}
         if self.lines.draw(losses, is_final) and not is_final:
             self._budget.note(now)
-            self._budget.note_cost(self._clock() - now)
+            self._budget.note_cost(perf_counter() - now)
 
     def progress(self, num_trials: int) -> tuple[float, str]:
         """How far the run of so many trainings is: as a share and in words."""

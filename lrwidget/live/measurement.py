@@ -11,7 +11,8 @@ import numpy as np
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live.drawing import Range, shown_range
 from lrwidget.live.series import Series
-from lrwidget.repeats import RepeatedResult, RepeatRecord
+from lrwidget.repeat_result import RepeatedResult
+from lrwidget.repeats import RepeatRecord
 from lrwidget.result import FloatArray, RangeTestResult, StepRecord
 from lrwidget.smoothing import smooth
 

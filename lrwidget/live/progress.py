@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from lrwidget.live.frames import Progress
-from lrwidget.live.run import Run, RunState
+from lrwidget.live.run import Run
+from lrwidget.live.run_state import RunState
+
+
+def no_progress(num_steps: int) -> Progress:
+    """Before a run of so many steps."""
+    return Progress(RunState.IDLE, 0, num_steps, None, None, 0.0, None, None)
 
 
 def progress_of(run: Run[Any], ended: bool, num_steps: int) -> Progress:

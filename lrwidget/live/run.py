@@ -8,54 +8,19 @@ thread that trained.
 from __future__ import annotations
 
 import threading
-from asyncio import CancelledError
-from collections.abc import Callable, Iterator
-from enum import StrEnum
 from time import perf_counter
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live.context import CallerContext
 from lrwidget.live.failure import Failure, release_frames
+from lrwidget.live.job import Job
+from lrwidget.live.run_state import RunState
 from lrwidget.live.sole import sole_run
 from lrwidget.live.stopwatch import Stopwatch
 from lrwidget.result import StopReason
 
 Record = TypeVar("Record")
-Record_co = TypeVar("Record_co", covariant=True)
-
-
-class Job(Protocol[Record_co]):
-    """What a `Run` drives: it does one step each time a record is asked for. `lrwidget.RangeTest` is one.
-
-    ``stop`` ends it at once for a reason and restores what it changed; it may be called before the first step and
-    after the last one. ``result`` can be read at any time.
-
-    A job that measures its own time may have ``note_pause(seconds)``, called after each pause. One that waits for
-    others (a log that another process writes) may have three things more: ``can_stop_elsewhere``, true if any thread
-    may call ``stop``, which wakes it; ``status``, in words; and ``settings``, the finder of what it watches, once that
-    is known.
-    """
-
-    def __iter__(self) -> Iterator[Record_co]: ...
-    def __next__(self) -> Record_co: ...
-    def stop(self, reason: StopReason = ..., /) -> None: ...
-    def close(self) -> None: ...
-    @property
-    def stop_reason(self) -> StopReason | None: ...
-    @property
-    def result(self) -> Any: ...
-
-
-class RunState(StrEnum):
-    """Where a run, and with it the widget, stands."""
-
-    IDLE = "idle"
-    RUNNING = "running"
-    PAUSED = "paused"
-    STOPPED = "stopped"
-    DONE = "done"
-    FAILED = "failed"
 
 
 class Run(Generic[Record]):
@@ -69,8 +34,6 @@ class Run(Generic[Record]):
         What the job trains. Of two runs of one subject the later one stops the earlier and waits for it.
     context
         The caller's context for a run in a worker thread; the one of the thread that calls `start` by default.
-    clock
-        Seconds, rising.
 
     Attributes
     ----------
@@ -90,7 +53,6 @@ class Run(Generic[Record]):
         subject: object = None,
         *,
         context: CallerContext | None = None,
-        clock: Callable[[], float] = perf_counter,
     ) -> None:
         self.records: list[Record] = []
         self.result: Any = None
@@ -109,7 +71,7 @@ class Run(Generic[Record]):
         self._ended = threading.Event()
         self._status = ""
         self._settings: LearningRateFinder | None = None
-        self._watch = Stopwatch(clock)
+        self._watch = Stopwatch(perf_counter)
 
     @property
     def state(self) -> RunState:
@@ -119,12 +81,7 @@ class Run(Generic[Record]):
     @property
     def is_active(self) -> bool:
         """Whether it has begun and not ended."""
-        return self._state in (RunState.RUNNING, RunState.PAUSED)
-
-    @property
-    def is_stopping(self) -> bool:
-        """Whether it is active, but only to the end of the step under way."""
-        return self.is_active and self._wanted is not None
+        return self._state.is_active
 
     def elapsed_seconds(self) -> float:
         """Time since the start, pauses left out."""
@@ -200,6 +157,13 @@ class Run(Generic[Record]):
         if not self.is_unwanted() and not self.has_ended():
             self.is_displaced = True
         self.stop()
+
+    def close(self) -> None:
+        """Stop, and wait for the end, unless the job itself is asking."""
+        if self.is_active:
+            self.stop()
+            if not self.is_mine():
+                self.has_ended(None)
 
     @property
     def status(self) -> str:
@@ -277,7 +241,7 @@ class Run(Generic[Record]):
                 try:
                     self._step_through(job)
                 except BaseException as caught:
-                    job.stop(_reason_for(caught))
+                    job.stop(StopReason.of(caught))
                     raise
         except BaseException as caught:
             error = caught
@@ -314,7 +278,7 @@ class Run(Generic[Record]):
     def _end(self, job: Job[Record], error: BaseException | None, keep_error: bool) -> None:
         reason = job.stop_reason or StopReason.STOPPED
         if error is not None:
-            reason = _reason_for(error)
+            reason = StopReason.of(error)
             error.partial_result = job.result  # type: ignore[attr-defined]
             if reason is StopReason.FAILED:
                 self.failure = Failure.of(error)
@@ -324,18 +288,7 @@ class Run(Generic[Record]):
             self._watch.stop()
             self.result, self.stop_reason = job.result, reason
             self._status, self._settings = self.status, self.settings
-            self._state = _STATES.get(reason, RunState.DONE)
+            self._state = RunState.after(reason)
             self._job = self._subject = None
             self._ended.set()
             self._changed.notify_all()
-
-
-_STATES = {
-    StopReason.STOPPED: RunState.STOPPED,
-    StopReason.INTERRUPTED: RunState.STOPPED,
-    StopReason.FAILED: RunState.FAILED,
-}
-
-
-def _reason_for(error: BaseException) -> StopReason:
-    return StopReason.INTERRUPTED if isinstance(error, KeyboardInterrupt | CancelledError) else StopReason.FAILED

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lrwidget import schedules
 from lrwidget.axes import short_number
+from lrwidget.live.schedule_parameters import BATCHES, COMMON, EPOCHS, FRONT, PEAK, TOTAL, Slot, slot
 from lrwidget.live.schedule_preview import Overlay, Preview, ScheduleFrame, make_preview, warnings_about
 from lrwidget.live.schedule_values import Control, Scale, as_argument, as_control, converted, start_value, typed_value
 from lrwidget.schedules import SCHEDULES, Parameter, Schedule
@@ -21,25 +21,6 @@ if TYPE_CHECKING:
     from lrwidget.schedules import ScheduledLR
 
 MOST_OVERLAYS = 4
-
-_PEAK = replace(
-    next(p for p in SCHEDULES["constant"].parameters if p.kind == "lr"),
-    help="The largest learning rate of the schedule.",
-)
-_TOTAL = next(p for p in SCHEDULES["cosine"].parameters if p.kind == "total")
-_FRONT = replace(
-    next(p for p in SCHEDULES["warmup"].parameters if p.kind == "steps"), name="front_steps", label="Its length"
-)
-_EPOCHS = Parameter(
-    "count", "Epochs", "epochs", least=1, low=1, high=100, start=10, name="num_epochs",
-    help="The number of times that the training goes through the data.",
-)  # fmt: skip
-_BATCHES = replace(
-    _TOTAL, label="Steps per epoch", low=1, high=10_000, start=100, name="steps_per_epoch",
-    help="The number of optimizer steps in one epoch.",
-)  # fmt: skip
-Slot = tuple[str, str, Any]
-_COMMON = {parameter.name: parameter for parameter in (_PEAK, _TOTAL, _FRONT, _EPOCHS, _BATCHES)}
 
 
 class ScheduleModel:
@@ -70,10 +51,10 @@ class ScheduleModel:
         self._preview: Preview | None = None
         self._overlays: tuple[Overlay, ...] = ()
         self._num_overlays = 0
-        self._keep(_PEAK, _PEAK.checked(lr))
-        self._keep(_TOTAL, _TOTAL.checked(total_steps))
+        self._keep(PEAK, PEAK.checked(lr))
+        self._keep(TOTAL, TOTAL.checked(total_steps))
         if steps_per_epoch is not None:
-            self._keep(_BATCHES, _BATCHES.checked(steps_per_epoch))
+            self._keep(BATCHES, BATCHES.checked(steps_per_epoch))
 
     # --- intents: any thread, no waiting ---
 
@@ -87,7 +68,7 @@ class ScheduleModel:
         """Take the selected learning rate as the peak, unless the link is locked or there is none."""
         with self._lock:
             if self._is_linked and lr is not None and math.isfinite(lr) and lr > 0:
-                self._keep(_PEAK, float(lr))
+                self._keep(PEAK, float(lr))
 
     def link(self, is_linked: bool) -> None:
         """Let the peak follow the selected learning rate, or lock it where it is."""
@@ -111,9 +92,9 @@ class ScheduleModel:
         """Ask for the length in epochs, or in steps; it stays as near to what it was as it can."""
         with self._lock:
             if by_epochs and not self._by_epochs:
-                self._keep(_EPOCHS, max(1, round(self._value(_TOTAL) / self._value(_BATCHES))))
+                self._keep(EPOCHS, max(1, round(self._value(TOTAL) / self._value(BATCHES))))
             if not by_epochs and self._by_epochs:
-                self._keep(_TOTAL, self._total_steps())
+                self._keep(TOTAL, self._total_steps())
             self._by_epochs = by_epochs
 
     def measure_by_share(self, by_share: bool) -> None:
@@ -173,7 +154,7 @@ class ScheduleModel:
     def steps_per_epoch(self) -> int | None:
         """The length of an epoch where it is asked for, else None."""
         with self._lock:
-            return self._value(_BATCHES) if self._by_epochs else None
+            return self._value(BATCHES) if self._by_epochs else None
 
     def to_dataframe(self) -> pd.DataFrame:
         """Give one row per step of the training; see `Schedule.to_dataframe`."""
@@ -189,17 +170,17 @@ class ScheduleModel:
         with self._lock:
             problem = self._look()
             entry, preview = SCHEDULES[self._name], self._preview
-            own = [parameter for parameter in entry.parameters if parameter.name not in _COMMON]
-            length = (_EPOCHS, _BATCHES) if self._by_epochs else (_TOTAL,)
+            own = [parameter for parameter in entry.parameters if parameter.name not in COMMON]
+            length = (EPOCHS, BATCHES) if self._by_epochs else (TOTAL,)
             return ScheduleFrame(
                 name=self._name,
                 title=self._title(),
                 summary=entry.summary,
                 controls=tuple(map(self._control, own)),
                 length=tuple(map(self._control, length)),
-                peak=self._control(_PEAK),
+                peak=self._control(PEAK),
                 front_kind=self._front_kind,
-                front=self._control(_FRONT),
+                front=self._control(FRONT),
                 by_epochs=self._by_epochs,
                 by_share=self._by_share,
                 is_linked=self._is_linked,
@@ -228,7 +209,7 @@ class ScheduleModel:
 
     def _make(self) -> Schedule:
         scale = self._scale()
-        in_front = 0 if self._front_kind is None else as_argument(_FRONT, self._value(_FRONT), scale)
+        in_front = 0 if self._front_kind is None else as_argument(FRONT, self._value(FRONT), scale)
         if in_front >= scale.total_steps:
             raise ValueError(
                 f"need warm-up in front < total steps, got {in_front:,} of {scale.total_steps:,}; "
@@ -253,28 +234,28 @@ class ScheduleModel:
         scale = self._scale()
         words = [SCHEDULES[self._name].title, short_number(scale.peak)]
         if self._front_kind is not None:
-            words.append(f"after {as_argument(_FRONT, self._value(_FRONT), scale):,} steps of warm-up")
+            words.append(f"after {as_argument(FRONT, self._value(FRONT), scale):,} steps of warm-up")
         return ", ".join(words)
 
     def _total_steps(self) -> int:
         if self._by_epochs:
-            return int(self._value(_EPOCHS) * self._value(_BATCHES))
-        return int(self._value(_TOTAL))
+            return int(self._value(EPOCHS) * self._value(BATCHES))
+        return int(self._value(TOTAL))
 
     def _scale(self) -> Scale:
-        return Scale(self._total_steps(), float(self._kept[_slot(_PEAK)][1]), self._by_share)
+        return Scale(self._total_steps(), float(self._kept[slot(PEAK)][1]), self._by_share)
 
     def _parameter(self, key: str) -> Parameter:
         own = {parameter.name: parameter for parameter in SCHEDULES[self._name].parameters}
-        return {**own, **_COMMON}[key]
+        return {**own, **COMMON}[key]
 
     def _value(self, parameter: Parameter) -> Any:
-        kept = self._kept.get(_slot(parameter))
+        kept = self._kept.get(slot(parameter))
         if kept is not None:
             return kept[1]
         return (
             parameter.start
-            if parameter.name in _COMMON and parameter is not _FRONT
+            if parameter.name in COMMON and parameter is not FRONT
             else start_value(parameter, self._scale())
         )
 
@@ -291,17 +272,12 @@ class ScheduleModel:
             self._refusal = str(error)
             return
         self._refusal = ""
-        if parameter is _PEAK:
+        if parameter is PEAK:
             self._is_linked = False
         self._keep(parameter, value)
 
     def _keep(self, parameter: Parameter, value: Any) -> None:
-        self._kept[_slot(parameter)] = (parameter, value)
-
-
-def _slot(parameter: Parameter) -> Slot:
-    """Tell which parameters of different schedules are one and the same for a user."""
-    return parameter.name, parameter.label, parameter.start
+        self._kept[slot(parameter)] = (parameter, value)
 
 
 def _is_choice(name: str) -> bool:

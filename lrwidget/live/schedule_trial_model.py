@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from time import perf_counter
 from typing import Any
 
 from lrwidget.axes import short_number
@@ -13,22 +10,22 @@ from lrwidget.finder import LearningRateFinder
 from lrwidget.live import schedule_trial_words as words
 from lrwidget.live import verify_words
 from lrwidget.live.frames import Frame
-from lrwidget.live.live_trials import LiveTrials
-from lrwidget.live.run import Run, RunState
+from lrwidget.live.run import Run
 from lrwidget.live.schedule_model import ScheduleModel
 from lrwidget.live.schedule_preview import ScheduleFrame
 from lrwidget.live.schedule_trial import ScheduleTrial, TriedSchedule, momentum_setter
 from lrwidget.live.schedule_trial_frames import CONSTANT, SCHEDULE, ScheduleTrialFrame, TrainingRow
-from lrwidget.result import RangeTestResult, StopReason
+from lrwidget.live.trials_model import TrialsModel
+from lrwidget.result import StopReason
 from lrwidget.steps import TrainStep
 from lrwidget.trials import Standing
 from lrwidget.verify_plan import VerifyPlan
 
-MOST_STEPS = 1_000_000
 _PLACES = (SCHEDULE, CONSTANT)
+_NAMES = {SCHEDULE: "schedule", CONSTANT: "constant"}  # as short as fits beside a line
 
 
-class ScheduleTrialModel:
+class ScheduleTrialModel(TrialsModel):
     """The state behind "Try it".
 
     Parameters
@@ -39,8 +36,6 @@ class ScheduleTrialModel:
         What trains; None where nothing can.
     settings
         The finder's, until a frame tells other ones.
-    clock
-        Seconds, rising.
     """
 
     def __init__(
@@ -48,43 +43,15 @@ class ScheduleTrialModel:
         schedule: ScheduleModel,
         train_step: TrainStep | None,
         settings: LearningRateFinder,
-        clock: Callable[[], float] = perf_counter,
     ) -> None:
-        self._lock = threading.RLock()
+        super().__init__(settings, "a trial of a schedule")
         self._schedule = schedule
         self._train_step = train_step
-        self._settings = settings
-        self._num_steps: int | None = None
-        self._refusal = ""
-        self._range_test: RangeTestResult | None = None
-        self._rival = ""  # why the model is not free
+        self._is_verifying = False
         self._tried: TriedSchedule | None = None
-        self._trials = LiveTrials(clock, "a trial of a schedule")
         self._ending: words.Ending | None = None
 
     # --- intents: any thread, no waiting ---
-
-    def set_num_steps(self, text: str) -> None:
-        """Take the number of steps that was typed; nothing for that of the range test."""
-        with self._lock:
-            try:
-                num_steps = int(text.replace(",", "")) if text.strip() else None
-            except ValueError:
-                num_steps = 0
-            if num_steps is not None and not 2 <= num_steps <= MOST_STEPS:
-                self._refusal = f"need a whole number of steps from 2 to {MOST_STEPS:,}, got {text!r}"
-            else:
-                self._num_steps, self._refusal = num_steps, ""
-
-    def show_log(self, log: bool) -> None:
-        """Draw logarithms of the losses, or the losses again."""
-        with self._lock:
-            self._trials.lines.show_log(log)
-
-    def dismiss_failure(self) -> None:
-        """Show the exception no longer."""
-        with self._lock:
-            self._trials.failure = None
 
     def follow(self, frame: Frame, is_verifying: bool) -> None:
         """Take in what the rest of the widget does, and what the run has recorded.
@@ -97,10 +64,8 @@ class ScheduleTrialModel:
             Whether a verification trains the model.
         """
         with self._lock:
-            self._settings = frame.settings
-            self._range_test = frame.result or self._range_test
-            is_testing = frame.state in (RunState.RUNNING, RunState.PAUSED)
-            self._rival = words.RANGE_TEST_RUNS if is_testing else words.VERIFICATION_RUNS if is_verifying else ""
+            self._heed(frame)
+            self._is_verifying = is_verifying
             self._trials.follow()
 
     def make_job(self, train_step: TrainStep | None) -> ScheduleTrial:
@@ -117,7 +82,7 @@ class ScheduleTrialModel:
             obstacle, tried = self._obstacle(shown), _tried(shown)
             if obstacle or train_step is None or tried is None:
                 raise ValueError(obstacle)
-            return ScheduleTrial(train_step, tried, self._steps_of_each())
+            return ScheduleTrial(train_step, tried, self._steps_of_each)
 
     def begin(self, run: Run[Any], job: ScheduleTrial) -> None:
         """Follow this run of that job; it need not have started.
@@ -133,11 +98,6 @@ class ScheduleTrialModel:
 
     # --- what there is to know ---
 
-    @property
-    def is_under_way(self) -> bool:
-        """Whether there is a trial whose end `follow` has not taken in."""
-        return self._trials.is_under_way
-
     def frame(self) -> ScheduleTrialFrame:
         """What is to be seen now."""
         with self._lock:
@@ -150,11 +110,12 @@ class ScheduleTrialModel:
                 state=trials.state,
                 rows=self._rows(),
                 lines=dict(trials.lines.lines),
+                names=_NAMES,
                 step_range=(0.0, float(max(1, trials.lines.num_steps - 1))),
                 loss_range=trials.lines.loss_range,
                 log=trials.lines.log,
                 best_place=ending.best_place,
-                num_steps=self._steps_of_each(),
+                num_steps=self._steps_of_each,
                 plan="" if obstacle else self._plan(shown),
                 budget="" if obstacle else self._budget(),
                 progress=progress,
@@ -171,25 +132,24 @@ class ScheduleTrialModel:
 
     # --- inside: the lock is held ---
 
-    def _steps_of_each(self) -> int:
-        return self._settings.num_steps if self._num_steps is None else self._num_steps
-
     def _obstacle(self, shown: ScheduleFrame) -> str:
         """Why nothing can be tried now, whatever the trial under way does."""
         if self._train_step is None:
             return words.NO_TRAINING
         if not isinstance(self._train_step, AbstractContextManager):
             return words.NOT_RESTORED
-        if self._rival and not self._trials.is_under_way:
-            return self._rival
+        if self._is_range_test_busy and not self._trials.is_under_way:
+            return words.RANGE_TEST_RUNS
+        if self._is_verifying and not self._trials.is_under_way:
+            return words.VERIFICATION_RUNS
         return "" if _tried(shown) is not None else words.NO_SCHEDULE
 
     def _plan(self, shown: ScheduleFrame) -> str:
         tried, can_set_momentum = _tried(shown), momentum_setter(self._train_step) is not None
-        return "" if tried is None else words.plan(tried, self._steps_of_each(), can_set_momentum)
+        return "" if tried is None else words.plan(tried, self._steps_of_each, can_set_momentum)
 
     def _budget(self) -> str:
-        num_steps = self._steps_of_each()
+        num_steps = self._steps_of_each
         cost = VerifyPlan((), num_steps, len(_PLACES) * num_steps)
         return verify_words.budget(cost, self._range_test)
 

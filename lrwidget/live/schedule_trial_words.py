@@ -21,7 +21,7 @@ NO_SCHEDULE = "There is no schedule to try: its values make no sense together, f
 RANGE_TEST_RUNS = "A range test of this model is running: wait for its end, or stop it."
 VERIFICATION_RUNS = "A verification of this model is running: wait for its end, or stop it."
 
-NAMES = {SCHEDULE: "schedule", CONSTANT: "constant LR"}
+_NAMES = {SCHEDULE: "schedule", CONSTANT: "constant LR"}
 _FEW_STEPS = 2.0  # of a phase: what is shorter is hardly tried
 _CAUTION = "One short training of each: on other batches, or in a longer training, it may turn out otherwise."
 _CHANGED = "The schedule has been changed since."
@@ -102,7 +102,7 @@ def _stopped(result: VerifyResult, is_displaced: bool) -> str:
     if place < 0 or not len(result.trials[place].losses):
         return f"Stopped before the first step{why}: there is nothing to compare."
     num_steps = len(result.trials[place].losses)
-    where = f"in the training with the {NAMES[place]}, at step {num_steps:,} of {result.num_steps:,}"
+    where = f"in the training with the {_NAMES[place]}, at step {num_steps:,} of {result.num_steps:,}"
     return f"Stopped{why}, {where}: there is nothing to compare. The model is put back."
 
 
@@ -113,7 +113,7 @@ def _exploded(ranked: list[Standing], places: dict[int, Standing]) -> Ending:
     [lost] = set(places) - {ranked[0].trial}
     survivor = ranked[0].trial
     words = (
-        f"The {NAMES[survivor]} trains, to a loss of {_value(ranked[0])}; with the {NAMES[lost]} it explodes at step "
+        f"The {_NAMES[survivor]} trains, to a loss of {_value(ranked[0])}; with the {_NAMES[lost]} it explodes at step "
         f"{places[lost].num_steps:,}."
     )
     return Ending(words, _CAUTION, "good" if survivor == SCHEDULE else "bad", survivor)
@@ -123,7 +123,7 @@ def _compared(result: VerifyResult, first: Standing, second: Standing) -> Ending
     """Both came to their ends; the better one first."""
     num_steps = min(first.num_steps, second.num_steps)
     tail = tail_length(num_steps)
-    ahead, behind = NAMES[first.trial], NAMES[second.trial]
+    ahead, behind = _NAMES[first.trial], _NAMES[second.trial]
     assert second.excess is not None
     mood = "good" if first.trial == SCHEDULE else "bad"
     if first.verdict == "diverged":

@@ -7,24 +7,23 @@ seen leaves as a `Frame`, made from all of it at one moment. Neither side knows 
 from __future__ import annotations
 
 import dataclasses
-import math
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any
 
-from lrwidget.diagnosis import TYPICAL_RANGES
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live.budget import DrawBudget
 from lrwidget.live.curves import CurveMaker
 from lrwidget.live.failure import Failure
-from lrwidget.live.frames import Curve, Frame, Guide, Progress
-from lrwidget.live.progress import progress_of
+from lrwidget.live.frames import Curve, Frame
+from lrwidget.live.guidance import Guidance
+from lrwidget.live.progress import no_progress, progress_of
 from lrwidget.live.reading import Reader
-from lrwidget.live.run import Run, RunState
+from lrwidget.live.run import Run
 from lrwidget.live.runs import Runs
-from lrwidget.live.words import typical_remark, verdict_on
+from lrwidget.live.words import verdict_on
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,17 +50,16 @@ class Session:
         self._clock = clock
         self._settings = settings
         self._refusal = ""
-        self._choice: float | None = None
-        self._architecture: str | None = None
         self._failure: Failure | None = None
         self._run: Run[Any] | None = None
         self.runs = Runs(self._lock)
         self._status = ""
         self._num_steps = settings.num_steps
         self._reader = Reader(clock)
+        self._guidance = Guidance(self._reader)
         self._budget = DrawBudget()
         self._curves = CurveMaker(settings)
-        self._progress = Progress(RunState.IDLE, 0, settings.num_steps, None, None, 0.0, None, None)
+        self._progress = no_progress(settings.num_steps)
 
     # --- intents: any thread, no waiting ---
 
@@ -113,40 +111,19 @@ class Session:
                 self._refusal = ""
 
     def choose(self, lr: float | None) -> None:
-        """Take the user's learning rate, or None to follow the suggestion.
-
-        Raises
-        ------
-        ValueError
-            If it is not a finite number above 0.
-        """
-        check_choice(lr)
+        """Take the user's learning rate, or None to follow the suggestion; errors as for `Guidance.choose`."""
         with self._lock:
-            self._choice = None if lr is None else float(lr)
+            self._guidance.choose(lr)
 
     def follow_rule(self, rule: str) -> None:
-        """Suggest by that rule from now on; the user's choice stays.
-
-        Raises
-        ------
-        ValueError
-            If there is no such rule.
-        """
+        """Suggest by that rule from now on; the user's choice stays. Errors as for `Reader.follow_rule`."""
         with self._lock:
             self._reader.follow_rule(rule)
 
     def show_typical(self, architecture: str | None) -> None:
-        """Show the usual range of that architecture, or none.
-
-        Raises
-        ------
-        ValueError
-            If it is not in the table.
-        """
-        if architecture is not None and architecture not in TYPICAL_RANGES:
-            raise ValueError(f"need one of {', '.join(TYPICAL_RANGES)}, got {architecture!r}")
+        """Show the usual range of that architecture, or none; errors as for `Guidance.show_typical`."""
         with self._lock:
-            self._architecture = architecture
+            self._guidance.show_typical(architecture)
 
     def show_log(self, log: bool) -> None:
         """Put the losses on a logarithmic axis, or back on a linear one."""
@@ -190,8 +167,9 @@ class Session:
             self._check_idle()
             self.runs.clear()
             self._reader.begin()
-            self._choice, self._failure, self._status = None, None, ""
-            self._progress = Progress(RunState.IDLE, 0, self._settings.num_steps, None, None, 0.0, None, None)
+            self._guidance.choose(None)
+            self._failure, self._status = None, ""
+            self._progress = no_progress(self._settings.num_steps)
 
     def restore_settings(self, number: int) -> None:
         """Take the settings of that run for the next one."""
@@ -244,15 +222,13 @@ class Session:
         """What is to be seen now. Takes in what the run has recorded, and its end."""
         with self._lock:
             self._follow()
-            guide = self._guide()
-            progress = self._progress
-            remark = typical_remark(guide.selected_lr, guide.typical, self._architecture or "")
-            remark = " ".join(text for text in (self._status, remark) if text)
+            guide, progress = self._guidance.guide(), self._progress
+            remark = " ".join(text for text in (self._status, self._guidance.remark(guide)) if text)
             return Frame(
                 state=progress.state,
                 num_begun=self.runs.num_begun,
                 settings=self._settings,
-                architecture=self._architecture,
+                architecture=self._guidance.architecture,
                 refusal=self._refusal,
                 progress=progress,
                 curve=self._curve(),
@@ -294,21 +270,6 @@ class Session:
             self._settings = self.runs.current.settings = run.settings
             self._num_steps = run.settings.num_steps
 
-    def _guide(self) -> Guide:
-        reading = self._reader.reading
-        found = reading.suggestion if reading else None
-        suggested = found.lr if found else None
-        return Guide(
-            selected_lr=suggested if self._choice is None else self._choice,
-            is_choice=self._choice is not None,
-            suggested_lr=suggested,
-            low=found.low if found else None,
-            high=found.high if found else None,
-            rule=self._reader.rule,
-            ticks=(reading.ticks or ()) if reading else (),
-            typical=TYPICAL_RANGES[self._architecture] if self._architecture else None,
-        )
-
     def _curve(self) -> Curve:
         """The curve to draw; while it grows no oftener than the budget allows, a change of view at once."""
         current, shown = self.runs.current, self.runs.shown
@@ -322,9 +283,3 @@ class Session:
         if is_growth and curve is not last:
             self._budget.note(now)  # a look at a slow run that finds nothing new costs the browser nothing
         return curve
-
-
-def check_choice(lr: float | None) -> None:
-    """Raise ValueError unless it is a finite number above 0, or None."""
-    if lr is not None and not (math.isfinite(lr) and lr > 0):
-        raise ValueError(f"need a finite learning rate > 0, got {lr}; None follows the suggestion")

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 FloatArray = NDArray[np.float64]
 
 FLAT = 0.5  # the curvature along the floor of the two-dimensional valleys
+_NUM_HALF = 80  # points of each half of a contour
 START_LOSS = 1.0  # every walk begins this high above the lowest point
 
 
@@ -87,13 +88,13 @@ class Surface:
         x = np.asarray(weights, dtype=float)[..., 0]
         return np.asarray(np.argmin(np.abs(x[..., None] - np.array(self.minima)), axis=-1))
 
-    def contour(self, level: float, num_points: int = 160) -> list[FloatArray]:
-        """The closed curves on which the loss equals ``level``, each of shape (num_points, 2)."""
+    def contour(self, level: float) -> list[FloatArray]:
+        """The closed curves on which the loss equals ``level``, each of shape (k, 2)."""
         if self.across is None:
             raise ValueError(f"need a surface over two weights for contours, got {self.name!r} over one")
         roots = (self.profile - level).roots()
         ends = np.sort(roots[np.abs(roots.imag) < 1e-9].real)
-        half_turn = np.linspace(0, np.pi, num_points // 2)
+        half_turn = np.linspace(0, np.pi, _NUM_HALF)
         curves = []
         for left, right in pairwise(ends):
             if self.profile((left + right) / 2) > level:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from time import perf_counter
 from typing import Any
 
+from lrwidget.axes import short_number
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live import verify_words
 from lrwidget.live.frames import Frame
-from lrwidget.live.live_trials import LiveTrials
-from lrwidget.live.run import Run, RunState
+from lrwidget.live.run import Run
+from lrwidget.live.trials_model import TrialsModel
 from lrwidget.live.verify_frames import TrialRow, VerifyFrame
-from lrwidget.result import RangeTestResult
 from lrwidget.steps import TrainStep
 from lrwidget.trials import Standing
 from lrwidget.verify import Verification
@@ -26,31 +23,23 @@ MOST_LRS = 9
 _SAME = 1e-6  # relative: two rates that read the same are the same
 
 
-class VerifyModel:
+class VerifyModel(TrialsModel):
     """The state behind the Verify tab.
 
     Parameters
     ----------
     settings
         The finder's, until a frame tells other ones.
-    clock
-        Seconds, rising.
     """
 
-    def __init__(self, settings: LearningRateFinder, clock: Callable[[], float] = perf_counter) -> None:
-        self._lock = threading.RLock()
-        self._settings = settings
+    def __init__(self, settings: LearningRateFinder) -> None:
+        super().__init__(settings, "a verification")
         self._selected_lr: float | None = None
-        self._range_test: RangeTestResult | None = None
         self._num_range_tests = 0
-        self._is_range_test_busy = False
         self._lrs: list[float] = []
         self._is_around = True
-        self._num_steps: int | None = None
-        self._refusal = ""
         self._note = ""
         self._job: Verification | None = None
-        self._trials = LiveTrials(clock, "a verification")
 
     # --- intents: any thread, no waiting ---
 
@@ -87,34 +76,11 @@ class VerifyModel:
                 self._forget()
                 self._is_around, self._refusal = True, ""
 
-    def set_num_steps(self, text: str) -> None:
-        """Take the number of steps that was typed; nothing for that of the range test."""
-        with self._lock:
-            try:
-                num_steps = int(text) if text.strip() else None
-                plan(self._settings, [1.0], num_steps)
-            except ValueError:
-                self._refusal = f"need a whole number of steps >= 2, got {text!r}"
-            else:
-                self._num_steps, self._refusal = num_steps, ""
-
-    def show_log(self, log: bool) -> None:
-        """Draw logarithms of the losses, or the losses again."""
-        with self._lock:
-            self._trials.lines.show_log(log)
-
-    def dismiss_failure(self) -> None:
-        """Show the exception no longer."""
-        with self._lock:
-            self._trials.failure = None
-
     def follow(self, frame: Frame) -> None:
         """Take in what the rest of the widget shows: the selected rate, the settings, the newest range test."""
         with self._lock:
-            self._settings = frame.settings
+            self._heed(frame)
             self._selected_lr = frame.guide.selected_lr
-            self._range_test = frame.result or self._range_test
-            self._is_range_test_busy = frame.state in (RunState.RUNNING, RunState.PAUSED)
             if frame.num_begun != self._num_range_tests:
                 self._num_range_tests = frame.num_begun
                 self.follow_selected()  # another curve: what came out before was about another suggestion
@@ -131,7 +97,7 @@ class VerifyModel:
             self._plan_around()
             self._note = "" if isinstance(train_step, AbstractContextManager) else verify_words.NOT_RESTORED
             # Among rates that are equally good the one that the marker stands on, or stands nearest to, is kept.
-            return Verification(self._settings, train_step, self._lrs, self._steps_of_each(), around=self._selected_lr)
+            return Verification(self._settings, train_step, self._lrs, self._steps_of_each, around=self._selected_lr)
 
     def begin(self, run: Run[Any], job: Verification) -> None:
         """Follow this run of that job; it need not have started.
@@ -142,38 +108,16 @@ class VerifyModel:
             If one is under way.
         """
         with self._lock:
-            self._trials.begin(run, self._steps_of_each())
+            self._trials.begin(run, self._steps_of_each)
             self._job = job
             self._is_around = False  # what is compared must not change with the marker
 
     # --- what there is to know ---
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a verification is under way."""
-        return self._trials.is_busy
-
-    @property
-    def is_under_way(self) -> bool:
-        """Whether there is a verification whose end `catch_up` has not taken in."""
-        return self._trials.is_under_way
-
     def catch_up(self) -> None:
         """Take in what the run has recorded, and its end, whether anybody looks or not."""
         with self._lock:
             self._trials.follow()
-
-    @property
-    def lrs(self) -> list[float]:
-        """The rates in the list, rising."""
-        with self._lock:
-            self._plan_around()
-            return list(self._lrs)
-
-    @property
-    def result(self) -> VerifyResult | None:
-        """Of the last verification, once it has ended."""
-        return self._trials.result
 
     def frame(self) -> VerifyFrame:
         """What is to be seen now. Takes in what the run has recorded, and its end."""
@@ -186,11 +130,14 @@ class VerifyModel:
             conclusion = "" if result is None else verify_words.conclusion(result)
             best = None if result is None else result.best_lr
             fraction, progress = trials.progress(len(self._lrs))
+            rows = self._rows()
             return VerifyFrame(
                 state=trials.state,
-                rows=self._rows(),
+                rows=rows,
                 lines=dict(trials.lines.lines),
-                num_steps=self._steps_of_each(),
+                names={row.place: short_number(row.lr) for row in rows},
+                best_place=next((row.place for row in rows if row.is_best), None),
+                num_steps=self._steps_of_each,
                 step_range=(0.0, float(max(1, trials.lines.num_steps - 1))),
                 loss_range=trials.lines.loss_range,
                 log=trials.lines.log,
@@ -201,7 +148,6 @@ class VerifyModel:
                 mood="neutral" if result is None else "good" if best is not None else "bad",
                 best_lr=best,
                 beyond_lr=_beyond(result, self._lrs),
-                is_around=self._is_around,
                 can_start=bool(self._lrs) and self._is_idle,
                 can_repeat=self._is_idle,
                 note=self._note,
@@ -214,15 +160,12 @@ class VerifyModel:
 
     def _forget(self) -> None:
         self._job = None
-        self._trials.forget(self._steps_of_each())
+        self._trials.forget(self._steps_of_each)
 
     def _plan_around(self) -> None:
         if self._is_around:
             lr = self._selected_lr
             self._lrs = [] if lr is None else lrs_around(lr).tolist()
-
-    def _steps_of_each(self) -> int:
-        return self._settings.num_steps if self._num_steps is None else self._num_steps
 
     @property
     def _is_idle(self) -> bool:
@@ -238,7 +181,7 @@ class VerifyModel:
     def _budget_words(self) -> str:
         if not self._lrs:
             return "Run a range test, or add the learning rates to try."
-        return verify_words.budget(plan(self._settings, self._lrs, self._steps_of_each()), self._range_test)
+        return verify_words.budget(plan(self._settings, self._lrs, self._steps_of_each), self._range_test)
 
     def _rows(self) -> tuple[TrialRow, ...]:
         result = self._trials.result or (self._job.result if self._job is not None else None)
@@ -268,7 +211,6 @@ class VerifyModel:
             detail=detail,
             is_active=is_active,
             is_best=best is not None and _is_same(best, lr),
-            is_tied=best is not None and standing is not None and standing.verdict in ("best", "as good"),
             is_selected=self._selected_lr is not None and _is_same(self._selected_lr, lr),
         )
 

@@ -6,7 +6,7 @@ from lrwidget.axes import short_number
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live.frames import Progress, Verdict
 from lrwidget.live.reading import Reading
-from lrwidget.live.run import RunState
+from lrwidget.live.run_state import RunState
 from lrwidget.result import RangeTestResult, StopReason
 
 _ENDINGS = {

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from lrwidget.checks import checked_train_step
 from lrwidget.finder import LearningRateFinder
-from lrwidget.live.driver import Driver, MakeJob, subject_of
+from lrwidget.live.driver import Driver
 from lrwidget.live.frames import Frame
-from lrwidget.live.run import Job, Run, RunState
+from lrwidget.live.job import Job
+from lrwidget.live.run import Run
 from lrwidget.live.schedule_model import ScheduleModel
 from lrwidget.live.schedule_trial_model import ScheduleTrialModel
 from lrwidget.live.session import Session
-from lrwidget.live.trial_driver import TrialDriver
+from lrwidget.live.sole import stop_run_of
 from lrwidget.live.verify_model import VerifyModel
 from lrwidget.steps import TrainStep
+
+MakeRangeTest = Callable[[LearningRateFinder], Job[Any]]
 
 
 class Workbench:
@@ -37,19 +42,22 @@ class Workbench:
         What starts and stops runs; no verification without a train step, and no trial either, which then says so.
     """
 
-    def __init__(self, train_step: TrainStep | None, settings: LearningRateFinder, make_job: MakeJob | None) -> None:
-        if make_job is None and not callable(train_step):
-            raise TypeError(f"need a train step, a callable lr -> loss, got {train_step!r}")
+    def __init__(
+        self, train_step: TrainStep | None, settings: LearningRateFinder, make_job: MakeRangeTest | None = None
+    ) -> None:
+        make_job = make_job or partial(LearningRateFinder.steps, train_step=checked_train_step(train_step))
+        subject = _subject_of(train_step)
+        stop_run_of(subject)  # a cell that is run again must not leave the run of its first widget behind
         self.train_step = train_step
         self.session = Session(settings)
         self.schedule = ScheduleModel(steps_per_epoch=getattr(train_step, "steps_per_epoch", None))
-        self.schedule_trial = ScheduleTrialModel(self.schedule, train_step, settings)
+        self.schedule_trial = trial = ScheduleTrialModel(self.schedule, train_step, settings)
         self.verify = VerifyModel(settings)
-        subject = subject_of(train_step)
-        # A cell that is run again must not leave the run of its first widget behind: the driver ends it.
-        self.driver = Driver(self.session, make_job or self._range_test, subject)
-        self.schedule_driver = TrialDriver(self.schedule_trial, train_step, subject)
-        self.verify_driver = None if train_step is None else TrialDriver(self.verify, train_step, subject)
+        self.driver = Driver(lambda: make_job(self.session.settings), self._follow, subject)
+        self.schedule_driver = Driver(lambda: trial.make_job(train_step), trial.begin, subject)
+        self.verify_driver = None
+        if train_step is not None:
+            self.verify_driver = Driver(lambda: self.verify.make_job(train_step), self.verify.begin, subject)
 
     def begin(self, num_runs: int = 1) -> Run[Any]:
         """Make the next run, of so many range tests; it is to be started at once.
@@ -65,9 +73,8 @@ class Workbench:
             return self.driver.begin()
         if self.train_step is None:
             raise ValueError(f"need num_runs=1 for a run that is only watched, got num_runs={num_runs}")
-        return self.driver.begin(
-            partial(LearningRateFinder.repeat_steps, train_step=self.train_step, num_runs=num_runs)
-        )
+        step = self.train_step
+        return self.driver.begin(lambda: self.session.settings.repeat_steps(step, num_runs))
 
     def frame(self) -> Frame:
         """What is to be seen now; the schedule hears of the selected rate."""
@@ -80,7 +87,7 @@ class Workbench:
 
     def has_more(self, frame: Frame) -> bool:
         """Whether, after this frame, there will be another one without anybody asking."""
-        is_busy = frame.state in (RunState.RUNNING, RunState.PAUSED)
+        is_busy = frame.state.is_active
         # Asked for an end that no frame has shown, not for one that has come: perhaps it came while this one was drawn.
         is_trying = self.verify.is_under_way or self.schedule_trial.is_under_way
         return is_busy or is_trying or self.session.is_incomplete
@@ -92,6 +99,10 @@ class Workbench:
         if self.verify_driver is not None:
             self.verify_driver.close()
 
-    def _range_test(self, settings: LearningRateFinder) -> Job[Any]:
-        assert self.train_step is not None
-        return settings.steps(self.train_step)
+    def _follow(self, run: Run[Any], job: Job[Any]) -> None:
+        self.session.begin(run, getattr(job, "num_steps", None))
+
+
+def _subject_of(train_step: object) -> object:
+    """What a train step trains: two widgets on one model must know of each other."""
+    return getattr(train_step, "model", getattr(train_step, "__self__", train_step))

@@ -10,6 +10,8 @@ from .registry import Parameter, register
 from .schedule import Formula, Phase, Schedule, Trend
 from .warmups import after_warmup
 
+_DECAY = {"peak": PEAK, "total_steps": TOTAL_STEPS, "warmup_steps": WARMUP_STEPS}
+
 
 @register("Constant with warm-up", {"peak": PEAK, "warmup_steps": WARMUP_STEPS})
 def constant_with_warmup(peak: float, warmup_steps: int) -> Schedule:
@@ -29,7 +31,7 @@ def constant_with_warmup(peak: float, warmup_steps: int) -> Schedule:
     return Schedule(formula, peak, 0.0 if warmup_steps else peak, lambda: phases)
 
 
-@register("Linear with warm-up", {"peak": PEAK, "total_steps": TOTAL_STEPS, "warmup_steps": WARMUP_STEPS})
+@register("Linear with warm-up", _DECAY)
 def linear_with_warmup(peak: float, total_steps: int, warmup_steps: int = 0) -> Schedule:
     r"""A linear warm-up from 0, then a straight line to 0 at step `total_steps`.
 
@@ -49,10 +51,7 @@ def linear_with_warmup(peak: float, total_steps: int, warmup_steps: int = 0) -> 
     return _decay(formula, peak, 0.0, warmup_steps, total_steps)
 
 
-@register(
-    "Cosine with warm-up",
-    {"peak": PEAK, "total_steps": TOTAL_STEPS, "warmup_steps": WARMUP_STEPS, "num_cycles": NUM_CYCLES},
-)
+@register("Cosine with warm-up", _DECAY | {"num_cycles": NUM_CYCLES})
 def cosine_with_warmup(peak: float, total_steps: int, warmup_steps: int = 0, num_cycles: float = 0.5) -> Schedule:
     r"""A linear warm-up from 0, then a cosine, half a wave down to 0 unless told otherwise.
 
@@ -73,16 +72,7 @@ def cosine_with_warmup(peak: float, total_steps: int, warmup_steps: int = 0, num
     return _cosine(peak, 0.0, total_steps, warmup_steps, num_cycles)
 
 
-@register(
-    "Cosine with warm-up and floor",
-    {
-        "peak": PEAK,
-        "total_steps": TOTAL_STEPS,
-        "warmup_steps": WARMUP_STEPS,
-        "floor": named(FLOOR, "Floor", 0.1),
-        "num_cycles": NUM_CYCLES,
-    },
-)
+@register("Cosine with warm-up and floor", _DECAY | {"floor": named(FLOOR, "Floor", 0.1), "num_cycles": NUM_CYCLES})
 def cosine_with_min_lr(
     peak: float, total_steps: int, warmup_steps: int = 0, floor: float = 0.0, num_cycles: float = 0.5
 ) -> Schedule:
@@ -109,12 +99,7 @@ def cosine_with_min_lr(
 
 @register(
     "Cosine with hard restarts",
-    {
-        "peak": PEAK,
-        "total_steps": TOTAL_STEPS,
-        "warmup_steps": WARMUP_STEPS,
-        "num_cycles": Parameter("count", "Cycles", "cycles", least=1, low=1, high=12, start=3),
-    },
+    _DECAY | {"num_cycles": Parameter("count", "Cycles", "cycles", least=1, low=1, high=12, start=3)},
 )
 def cosine_with_restarts(peak: float, total_steps: int, warmup_steps: int = 0, num_cycles: int = 1) -> Schedule:
     r"""A linear warm-up from 0, then half cosine waves that each jump back to the peak.
@@ -143,16 +128,7 @@ def cosine_with_restarts(peak: float, total_steps: int, warmup_steps: int = 0, n
     return Schedule(formula, peak, 0.0, lambda: phases, total_steps, total_steps)
 
 
-@register(
-    "Polynomial with warm-up",
-    {
-        "peak": PEAK,
-        "total_steps": TOTAL_STEPS,
-        "warmup_steps": WARMUP_STEPS,
-        "floor": FLOOR,
-        "power": POWER,
-    },
-)
+@register("Polynomial with warm-up", _DECAY | {"floor": FLOOR, "power": POWER})
 def polynomial_with_warmup(
     peak: float, total_steps: int, warmup_steps: int = 0, floor: float = 1e-7, power: float = 1.0
 ) -> Schedule:

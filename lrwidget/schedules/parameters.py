@@ -17,9 +17,9 @@ MOMENTUM = Parameter("number", "Momentum", least=0.0, most=0.9999, low=0.5, high
 OTHER = Parameter("other")
 
 
-def steps(label: str, start: float, least: int = 1, high: float = 1.0, none_at_zero: bool = False) -> Parameter:
+def steps(label: str, start: float, least: int = 1, none_at_zero: bool = False) -> Parameter:
     """Describe a number of steps, whose slider starts at a share of the total."""
-    return Parameter("steps", label, "steps", least=least, high=high, start=start, none_at_zero=none_at_zero)
+    return Parameter("steps", label, "steps", least=least, start=start, none_at_zero=none_at_zero)
 
 
 def share(label: str, start: float, most: float = 1.0) -> Parameter:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ipywidgets import HTML, Box, Button, FloatLogSlider, IntSlider, VBox
 
 from lrwidget.live.frames import Frame, Progress
-from lrwidget.live.run import RunState
+from lrwidget.live.run_state import RunState
 from lrwidget.live.session import Session
 from lrwidget.ui import markup
 from lrwidget.ui.parts import Act, answer_from_here, button, set_traits
@@ -82,7 +82,7 @@ class Controls:
         if last is None or last.refusal != frame.refusal:
             self._refusal.value = markup.refusal(frame.refusal)
         can_clear = bool(frame.runs) or frame.failure is not None or frame.guide.is_choice
-        is_busy = frame.state in (RunState.RUNNING, RunState.PAUSED)
+        is_busy = frame.state.is_active
         set_traits(self.run, disabled=is_busy)
         set_traits(self.clear, disabled=is_busy or not can_clear)
         for setting in self.settings.values():

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import Any
 
 import numpy as np
-from bqplot import Axis, Figure, LinearScale, Lines, LogScale, PanZoom, Scatter, Tooltip
+from bqplot import Axis, LinearScale, Lines, LogScale, PanZoom, Scatter, Tooltip
 
-from lrwidget.axes import loss_ticks, lr_ticks, short_number, tick_labels
+from lrwidget.axes import short_number
 from lrwidget.live.frames import Curve, Frame, Guide, Line
-from lrwidget.live.run import RunState
+from lrwidget.live.run_state import RunState
+from lrwidget.ui.figures import AXIS_COLOURS, figure
 from lrwidget.ui.marker import Marker
 from lrwidget.ui.marks import BAD, CURVE, MARK, NONE, RAW, TYPICAL, as_dots, draw, ending_finite, past_colour, stacked
 from lrwidget.ui.norms import NormLine
-from lrwidget.ui.parts import Act, set_range, set_traits
-from lrwidget.ui.ticks import set_ticks
+from lrwidget.ui.parts import Act, Inputs, set_range, set_traits
+from lrwidget.ui.ticks import loss_labels, set_lr_ticks, set_ticks
 
-_FAINT, _GRID = "var(--lrw-faint, #5b6670)", "var(--lrw-grid, #e9edf0)"
-_AXIS_STYLE = {"label_color": _FAINT, "grid_color": _GRID, "tick_style": {"fill": _FAINT}}
 _EDGE = 0.03  # share of the height at the bottom where a tick's label would meet those of the other axis
 _ON_AXIS = 0.015  # height at which a small triangle stands on the axis
 _MARGIN = {"top": 18, "bottom": 42, "left": 56, "right": 16}
@@ -42,35 +42,27 @@ class CurveView:
     """
 
     def __init__(self, marker: Marker, act: Act) -> None:
-        self._act = act
+        self._inputs = Inputs(act)
         self._frame: Frame | None = None
-        self._is_rendering = False
         self._is_zoomed = False
         self._view: object = None  # the ranges that the axes have ticks for
         self._marked_end: tuple[float, float] | None = None
         self._x, self._unit = marker.lr_scale, marker.unit_scale
         # Also where logarithms are shown: bqplot does not survive another scale under an axis.
         self._y = LinearScale(min=0.0, max=1.0, allow_padding=False)
-        self._x_axis = Axis(scale=self._x, label="learning rate", label_offset="30px", **_AXIS_STYLE)
-        self._y_axis = Axis(scale=self._y, side="left", label="loss", label_offset="42px", **_AXIS_STYLE)
+        self._x_axis = Axis(scale=self._x, label="learning rate", label_offset="30px", **AXIS_COLOURS)
+        self._y_axis = Axis(scale=self._y, side="left", label="loss", label_offset="42px", **AXIS_COLOURS)
         self._make_marks(marker)
         self.norms = NormLine(self._x)
         self._zooming = PanZoom(scales={"x": [self._x], "y": [self._y]})
-        self.figure = Figure(
-            marks=[*self._bands, *self._behind, self.norms.line, *self._front, self._hover, *marker.marks],
-            axes=[self._x_axis, self._y_axis, self.norms.axis],
-            fig_margin=_MARGIN,
-            padding_x=0.0,
-            padding_y=0.0,
-            animation_duration=0,
-            background_style={"fill": "transparent"},
-            display_toolbar=False,
+        self.figure = figure(
+            [*self._bands, *self._behind, self.norms.line, *self._front, self._hover, *marker.marks],
+            [self._x_axis, self._y_axis, self.norms.axis],
+            *(_MARGIN, 340),
         )
-        self.figure.add_class("lrw-figure")
-        set_traits(self.figure.layout, height="340px", min_width="0px")
         self.box = self.figure
         for scale in (self._x, self._y):
-            scale.observe(self._on_scale_change, ["min", "max"])
+            self._inputs.listen(scale, self._note_zoom, ["min", "max"])
 
     def _make_marks(self, marker: Marker) -> None:
         self._typical, self._interval = self._vertical_band(TYPICAL, 0.10), self._vertical_band(MARK, 0.13)
@@ -140,8 +132,7 @@ class CurveView:
     def render(self, frame: Frame) -> None:
         """Show this frame's curve and what is marked on it."""
         last, self._frame = self._frame, frame
-        self._is_rendering = True  # what is written here comes back as a change, but is nobody's wish
-        try:
+        with self._inputs.quiet():
             curve, was = frame.curve, last.curve if last else None
             if was is None or curve.log != was.log:
                 self._is_zoomed = False
@@ -154,8 +145,6 @@ class CurveView:
             set_traits(self.figure, fig_margin=_WIDE_MARGIN if self.norms.is_shown else _MARGIN)
             if last is None or frame.guide != last.guide:
                 self._render_guide(frame.guide)
-        finally:
-            self._is_rendering = False
 
     def _render_axes(self, curve: Curve) -> None:
         if not self._is_zoomed:
@@ -166,14 +155,17 @@ class CurveView:
         if view == self._view:
             return
         self._view = view
-        lrs = lr_ticks(self._x.min, self._x.max)
-        set_ticks(self._x_axis, lrs, [short_number(lr) for lr in lrs])
-        losses, labels = _loss_ticks(self._y.min, self._y.max, curve.log)
-        set_ticks(self._y_axis, losses, [""] * len(losses) if is_empty else labels)
+        set_lr_ticks(self._x_axis, self._x.min, self._x.max)
+        low, high = self._y.min, self._y.max
+        ticks, labels = loss_labels(low, high, curve.log)
+        if not curve.log:
+            is_clear = [tick - low > _EDGE * (high - low) for tick in ticks]
+            ticks, labels = list(compress(ticks, is_clear)), list(compress(labels, is_clear))
+        set_ticks(self._y_axis, ticks, [""] * len(ticks) if is_empty else labels)
 
     def _render_losses(self, curve: Curve, was: Curve | None) -> None:
         draw(self._points, *as_dots(curve.points))
-        draw(self._line, *ending_finite(curve.line))
+        draw(self._line, *ending_finite(curve.line.lrs, curve.line.values))
         others = [*curve.tests, *(past.line for past in curve.past)]
         if others or len(self._past.x):
             colours = [RAW] * len(curve.tests) + [past_colour(past.number) for past in curve.past]
@@ -218,10 +210,8 @@ class CurveView:
                 )
                 self._ticks.x, self._ticks.y = np.array([tick.lr for tick in ticks]), np.full(len(ticks), _ON_AXIS)
 
-    def _on_scale_change(self, change: Any) -> None:
-        if not self._is_rendering:
-            self._is_zoomed = True
-            self._act(lambda: None)  # other ticks
+    def _note_zoom(self, _: object) -> None:
+        self._is_zoomed = True  # and the next frame has other ticks
 
     def _scales(self) -> dict[str, object]:
         return {"x": self._x, "y": self._y}
@@ -246,18 +236,6 @@ class CurveView:
 def _is_within(scale: LinearScale | LogScale, value: float) -> bool:
     slack = 1e-9 * (scale.max - scale.min)
     return bool(scale.min - slack <= value <= scale.max + slack)
-
-
-def _loss_ticks(low: float, high: float, log: bool) -> tuple[list[float], list[str]]:
-    """Where the ticks of the losses stand, and what is written at them."""
-    if log and high - low < 1:  # less than a decade: evenly spaced losses say more
-        losses = loss_ticks(10.0**low, 10.0**high)
-        return np.log10(losses).tolist(), tick_labels(losses)
-    if log:
-        losses = lr_ticks(10.0**low, 10.0**high, most=6)
-        return np.log10(losses).tolist(), [short_number(loss) for loss in losses]
-    ticks = [tick for tick in loss_ticks(low, high) if tick - low > _EDGE * (high - low)]
-    return ticks, tick_labels(ticks)
 
 
 def _descriptions(curve: Curve) -> list[str]:

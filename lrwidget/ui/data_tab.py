@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ipywidgets import HTML, Box, VBox
 
 from lrwidget.axes import short_number
 from lrwidget.live.frames import Frame
-from lrwidget.live.run import RunState
+from lrwidget.live.run_state import RunState
 from lrwidget.live.session import Session
 from lrwidget.live.words import exact_number, rate_text
 from lrwidget.ui import markup
@@ -45,8 +45,6 @@ class DataTab:
         Sets the learning rate of the user's optimizer; None where there is none to set.
     code
         Writes a line of Python that uses a learning rate, given as text.
-    namespace
-        Where variables go; that of the notebook where None.
     """
 
     def __init__(
@@ -55,7 +53,6 @@ class DataTab:
         act: Act,
         set_lr: Callable[[float], None] | None,
         code: Callable[[str], str],
-        namespace: MutableMapping[str, Any] | None = None,
     ) -> None:
         self._session = session
         self._set_lr = set_lr
@@ -63,7 +60,7 @@ class DataTab:
         self._frame: Frame | None = None
         self._shown: object = None
         self._applied: tuple[float, str] | None = None  # the rate, and what is said of it
-        self.variable = Variable("lr_curve", self._table, act, namespace)
+        self.variable = Variable("lr_curve", self._table, act)
         self.apply = button("Apply", "Set the selected LR in the optimizer", "extend", act, self._apply)
         set_traits(self.apply.layout, display="" if set_lr else "none")
         self._link = HTML().add_class("lrw-link")
@@ -79,7 +76,7 @@ class DataTab:
         self._frame = frame
         self.variable.render(is_empty=not frame.runs)
         lr = frame.guide.selected_lr
-        set_traits(self.apply, disabled=lr is None or frame.state in (RunState.RUNNING, RunState.PAUSED))
+        set_traits(self.apply, disabled=lr is None or frame.state.is_active)
         line = "" if lr is None else self._write_code(rate_text(lr, frame.guide.is_choice))
         set_traits(self._code, value=_code(line) if line else "")
         is_applied = self._applied is not None and self._applied[0] == lr

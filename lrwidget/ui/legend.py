@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 from ipywidgets import HTML, Box, Text, ToggleButton, VBox
 
 from lrwidget.live.frames import Frame, RunEntry
 from lrwidget.live.session import Session
 from lrwidget.ui import markup
 from lrwidget.ui.marks import CURVE, past_colour
-from lrwidget.ui.parts import Act, button, set_traits
+from lrwidget.ui.parts import Act, Inputs, button, set_class, set_traits
 
 
 class Legend:
@@ -50,7 +47,7 @@ class _Row:
 
     def __init__(self, session: Session, act: Act) -> None:
         self._number = 0
-        self._is_rendering = False
+        self._inputs = Inputs(act)
         self._swatch = HTML().add_class("lrw-swatch")
         self.name = Text(continuous_update=False, tooltip="The name of this run")
         self.name.add_class("lrw-run-name")
@@ -66,29 +63,19 @@ class _Row:
         )
         self.delete = button("delete", "Forget this run", "dismiss", act, lambda: session.runs.delete(self._number))
 
-        def listen(source: Any, intent: Any) -> None:
-            def on_source_value(change: Any) -> None:
-                if not self._is_rendering:
-                    act(partial(intent, self._number, change["new"]))
-
-            source.observe(on_source_value, "value")
-
-        listen(self.name, session.runs.rename)
-        listen(self.show, session.runs.show)
+        self._inputs.listen(self.name, lambda name: session.runs.rename(self._number, name))
+        self._inputs.listen(self.show, lambda is_shown: session.runs.show(self._number, is_shown))
         parts = [self._swatch, self.name, self._summary, self.show, self.restore, self.delete]
         self.box = Box(parts).add_class("lrw-run-row")
 
     def render(self, entry: RunEntry) -> None:
         """Show this entry."""
-        self._is_rendering = True  # what is written here comes back as a change, but is nobody's wish
-        try:
+        with self._inputs.quiet():
             self._number = entry.number
             colour = CURVE if entry.is_current else past_colour(entry.number)
             set_traits(self._swatch, value=f'<i style="background: {colour}"></i>')
             set_traits(self.name, value=entry.name)
             set_traits(self._summary, value=markup.text(entry.summary))
             set_traits(self.show, value=entry.is_shown, disabled=entry.is_current)
-            (self.box.remove_class if entry.is_shown else self.box.add_class)("lrw-is-hidden")
+            set_class(self.box, "lrw-is-hidden", not entry.is_shown)
             set_traits(self.delete, disabled=entry.is_current)
-        finally:
-            self._is_rendering = False

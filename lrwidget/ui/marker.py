@@ -12,7 +12,8 @@ from ipywidgets import Box, FloatLogSlider, Text
 from lrwidget.live.frames import Frame, Guide
 from lrwidget.live.session import Session
 from lrwidget.live.words import rate_text
-from lrwidget.ui.parts import Act, Explained, button, set_range, set_traits
+from lrwidget.result import FloatArray
+from lrwidget.ui.parts import Act, Explained, Inputs, button, set_range, set_traits
 
 COLOUR = "var(--lrw-mark, #d55e00)"
 _LINE_COLOUR = "var(--lrw-mark-line, #d55e00)"  # by its name the style sheet knows the line, and makes it thin and tall
@@ -48,9 +49,13 @@ class Marker:
         self._act = act
         self._dragged: Scatter | None = None
         self._lr_range = (1e-7, 10.0)
-        self._is_rendering = False
+        self._inputs = Inputs(act)
         self.lr_scale = LogScale(min=1e-7, max=10.0, allow_padding=False)
         self.unit_scale = LinearScale(min=0.0, max=1.0, allow_padding=False)
+        self._make_marks()
+        self._make_row()
+
+    def _make_marks(self) -> None:
         scales = {"x": self.lr_scale, "y": self.unit_scale}
         middle, top = np.array([0.5]), np.array([1.0])
         common = {
@@ -93,23 +98,25 @@ class Marker:
         # Takes the clicks on the background: each adds a point to it, and that point is where the marker goes.
         self._target = Scatter(x=np.array([1e-3]), y=np.array([-1.0]), scales=scales, colors=["rgba(0,0,0,0)"])
         self._target.interactions = {"click": "add"}
-        self._target.observe(self._on_target_change, "x")
+        self._inputs.listen(self._target, self._choose_last, "x")
         self.marks = [self._target, self._line, self._number, self._grip]
+
+    def _make_row(self) -> None:
+        session = self._session
         self.slider = FloatLogSlider(1e-3, min=-7.0, max=1.0, step=0.1, readout=False, continuous_update=False)
         self.slider.tooltip = "Move the selected LR; the arrow keys move it by a tenth of a decade"
-        self.slider.observe(self._on_slider_change, "value")
+        self._inputs.listen(self.slider, self._choose_near)
         self.text = Text(description="Selected LR", placeholder="none yet", continuous_update=False)
-        self.text.observe(self._on_text_change, "value")
+        self._inputs.listen(self.text, session.propose_choice)
         self.text.add_class("lrw-selected")
-        self.back = button("suggestion", "Follow the suggestion again", "back", act, lambda: session.choose(None))
+        self.back = button("suggestion", "Follow the suggestion again", "back", self._act, lambda: session.choose(None))
         self.slider_box = Box([self.slider]).add_class("lrw-marker-slider")
         tip = "The learning rate to train with; type a number to choose it"
         self.box = Box([Explained(self.text, tip), self.back]).add_class("lrw-marker")
 
     def render(self, frame: Frame) -> None:
         """Put the marker where the selected rate is, unless the user holds it."""
-        self._is_rendering = True  # what is written here comes back as a change, but is nobody's wish
-        try:
+        with self._inputs.quiet():
             self._lr_range = frame.curve.lr_range
             low, high = (math.log10(lr) for lr in self._lr_range)
             set_range(self.slider, low, high)
@@ -118,8 +125,6 @@ class Marker:
             self._render_marks(frame.guide.selected_lr, frame.curve.end)
             if len(self._target.x) > 1:
                 self._target.x, self._target.y = np.array([1e-3]), np.array([-1.0])
-        finally:
-            self._is_rendering = False
 
     def _render_text(self, guide: Guide) -> None:
         lr = guide.selected_lr
@@ -156,9 +161,16 @@ class Marker:
 
     def choose_near(self, lr: float) -> None:
         """Take a rate that was pointed at: within the figure, with three digits."""
+        self._act(lambda: self._choose_near(lr))
+
+    def _choose_near(self, lr: float) -> None:
         low, high = self._lr_range
-        rounded = float(f"{min(max(lr, low), high):.{_DIGITS - 1}e}")
-        self._act(lambda: self._session.choose(rounded))
+        self._session.choose(float(f"{min(max(lr, low), high):.{_DIGITS - 1}e}"))
+
+    def _choose_last(self, lrs: FloatArray) -> None:
+        """Take the rate of the point that a click has added."""
+        if len(lrs) > 1:
+            self._choose_near(float(lrs[-1]))
 
     def _on_marker_drag_start(self, mark: Scatter, content: dict[str, Any]) -> None:
         self._dragged = mark
@@ -169,18 +181,6 @@ class Marker:
     def _on_marker_drag_end(self, mark: Scatter, content: dict[str, Any]) -> None:
         self._dragged = None
         self.choose_near(content["point"]["x"])
-
-    def _on_target_change(self, change: dict[str, Any]) -> None:
-        if not self._is_rendering and len(change["new"]) > 1:
-            self.choose_near(float(change["new"][-1]))
-
-    def _on_slider_change(self, change: dict[str, Any]) -> None:
-        if not self._is_rendering:
-            self.choose_near(change["new"])
-
-    def _on_text_change(self, change: dict[str, Any]) -> None:
-        if not self._is_rendering:
-            self._act(lambda: self._session.propose_choice(change["new"]))
 
 
 def _number_or_none(content: str) -> float | None:

@@ -46,11 +46,11 @@ def as_dots(line: Line) -> tuple[FloatArray, FloatArray]:
     return x, y
 
 
-def ending_finite(line: Line) -> tuple[FloatArray, FloatArray]:
-    """The line up to its last finite value; gaps within it stay gaps."""
-    finite = np.flatnonzero(np.isfinite(line.values))
+def ending_finite(x: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """A line up to its last finite value; gaps within it stay gaps."""
+    finite = np.flatnonzero(np.isfinite(values))
     end = int(finite[-1]) + 1 if len(finite) else 0
-    return line.lrs[:end], line.values[:end]
+    return x[:end], values[:end]
 
 
 def stacked(lines: Sequence[Line]) -> tuple[FloatArray, FloatArray]:
@@ -58,7 +58,7 @@ def stacked(lines: Sequence[Line]) -> tuple[FloatArray, FloatArray]:
 
     bqplot drops axes of length one, so a lone line is flat, and there are always two points.
     """
-    ended = [pair for pair in map(ending_finite, lines) if len(pair[0])]
+    ended = [pair for pair in (ending_finite(line.lrs, line.values) for line in lines) if len(pair[0])]
     if not ended:
         return NONE, NONE
     longest = max(2, *(len(lrs) for lrs, _ in ended))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from html import escape
 
 from lrwidget.live.failure import Failure
-from lrwidget.live.frames import Progress, Verdict
-from lrwidget.live.run import RunState
+from lrwidget.live.frames import Progress
+from lrwidget.live.run_state import RunState
+from lrwidget.live.trial_frames import TrialsFrame
 from lrwidget.live.words import progress_text, step_text
 
-_SIGNS = {"good": "✓", "bad": "!", "neutral": "…"}
+_SIGNS = {"good": "✓", "bad": "!", "even": "≈", "neutral": "…"}
 
 
 def text(content: str) -> str:
@@ -32,23 +33,25 @@ def progress(progress: Progress) -> str:
     )
 
 
-def trainings_bar(name: str, fraction: float, words: str) -> str:
-    """The bar of several trainings, and how far they are."""
-    share = f"{100 * fraction:.1f}"
+def trials_progress(frame: TrialsFrame, name: str) -> str:
+    """What trainings side by side will cost, and once they are under way a bar of that name and how far they are."""
+    if not frame.state.is_active:
+        return f'<div class="lrw-progress-words"><span>{text(frame.budget)}</span></div>'
+    share, words = f"{100 * frame.fraction:.1f}", text(frame.progress)
     return (
         f'<div class="lrw-bar" role="progressbar" aria-label="{text(name)}" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{share}" aria-valuetext="{text(words)}"><div style="width: {share}%"></div></div>'
-        f'<div class="lrw-progress-words"><span>{text(words)}</span></div>'
+        f'aria-valuenow="{share}" aria-valuetext="{words}"><div style="width: {share}%"></div></div>'
+        f'<div class="lrw-progress-words"><span>{words}</span></div>'
     )
 
 
-def verdict(verdict: Verdict) -> str:
-    """The verdict with its sign."""
-    advice = f'<div class="lrw-advice">{text(verdict.advice)}</div>' if verdict.advice else ""
+def verdict(mood: str, words: str, advice: str = "", sign: str = "") -> str:
+    """What something comes to, with the sign of its mood or another one."""
+    more = f'<div class="lrw-advice">{text(advice)}</div>' if advice else ""
     return (
-        f'<div class="lrw-verdict lrw-{verdict.mood}" role="status">'
-        f'<span class="lrw-sign" aria-hidden="true">{_SIGNS[verdict.mood]}</span>'
-        f"<div>{text(verdict.text)}{advice}</div></div>"
+        f'<div class="lrw-verdict lrw-{mood}" role="status">'
+        f'<span class="lrw-sign" aria-hidden="true">{sign or _SIGNS[mood]}</span>'
+        f"<div>{text(words)}{more}</div></div>"
     )
 
 

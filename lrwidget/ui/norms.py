@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from bqplot import Axis, Lines, LogScale
 
-from lrwidget.axes import lr_ticks, short_number
 from lrwidget.live.frames import Line
 from lrwidget.ui.marks import NONE, NORM, draw, ending_finite
 from lrwidget.ui.parts import set_range, set_traits
-from lrwidget.ui.ticks import set_ticks
+from lrwidget.ui.ticks import set_lr_ticks
 
 _NO_NORMS = Line(NONE, NONE)
 
@@ -78,6 +77,5 @@ class NormLine:
             low, high = float(np.nanmin(values)), float(np.nanmax(values))
             low, high = low / 1.3, high * 1.3
             set_range(self._scale, low, high)
-            ticks = lr_ticks(low, high, most=5)
-            set_ticks(self.axis, ticks, [short_number(tick) for tick in ticks])
-        draw(self.line, *ending_finite(Line(self._norms.lrs, values)))
+            set_lr_ticks(self.axis, low, high, most=5)
+        draw(self.line, *ending_finite(self._norms.lrs, values))

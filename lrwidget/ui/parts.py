@@ -8,11 +8,12 @@ writes; the functions that listen to inputs only call `act`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from threading import RLock
 from typing import Any, Protocol
 
 from ipywidgets import Box, Button, DOMWidget, Widget
-from traitlets import Unicode
+from traitlets import HasTraits, Unicode
 
 from lrwidget.live.frames import Frame
 
@@ -49,6 +50,38 @@ def answer_from_here(*buttons: Button) -> None:
         made.send_state("tooltip")
 
 
+class Inputs:
+    """The inputs of a part: what the user does with them is carried out, what `render` writes to them is not.
+
+    Parameters
+    ----------
+    act
+        Carries out what the user asks for.
+    """
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+        self.is_quiet = False
+
+    def listen(self, source: HasTraits, intent: Callable[[Any], object], names: str | list[str] = "value") -> None:
+        """Call the intent with each value to which the user sets one of these traits."""
+
+        def on_source_change(change: Any) -> None:
+            if not self.is_quiet:
+                self._act(lambda: intent(change["new"]))
+
+        source.observe(on_source_change, names)
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Listen to nothing: what is written meanwhile comes back as a change, but is nobody's wish."""
+        self.is_quiet = True
+        try:
+            yield
+        finally:
+            self.is_quiet = False
+
+
 class Explained(Box):
     """A box that is not seen, whose tooltip holds for what is in it.
 
@@ -74,6 +107,11 @@ def set_traits(widget: Any, **values: Any) -> None:
     for name, value in values.items():
         if getattr(widget, name) != value:
             setattr(widget, name, value)
+
+
+def set_class(widget: DOMWidget, name: str, is_there: bool) -> None:
+    """Give a widget a class of the style sheet, or take it away; no message where it is so already."""
+    (widget.add_class if is_there else widget.remove_class)(name)
 
 
 def set_range(slider: Any, low: float, high: float) -> None:
@@ -110,6 +148,13 @@ def tree(root: object) -> Iterator[Widget]:
             pending += value.values()
         elif type(value).__module__.startswith(__package__):
             pending += vars(value).values()
+
+
+def close_tree(root: object, but: Widget | None = None) -> None:
+    """Close all widgets that hang on this, but one that closes itself; see `tree`."""
+    for widget in tree(root):
+        if widget is not but:
+            widget.close()
 
 
 def guard_messages(root: Widget, lock: RLock) -> None:

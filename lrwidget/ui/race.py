@@ -12,17 +12,18 @@ import numpy as np
 import traitlets
 
 from lrwidget.live.budget import DrawBudget
-from lrwidget.live.context import CallerContext
+from lrwidget.live.driver import Driver
 from lrwidget.live.failure import Failure
 from lrwidget.live.race import RaceJob
-from lrwidget.live.run import Run, RunState
+from lrwidget.live.run import Run
+from lrwidget.live.run_state import RunState
 from lrwidget.result import FloatArray
 from lrwidget.steps import TrainStep
 from lrwidget.ui import markup
-from lrwidget.ui.front_end import is_live
-from lrwidget.ui.parts import button, guard_messages, set_traits, tree
+from lrwidget.ui.parts import button, close_tree, guard_messages, set_traits
 from lrwidget.ui.pump import Pump
 from lrwidget.ui.race_lanes import CSS, Lanes
+from lrwidget.ui.running import run_here, start_or_run, wait_for
 from lrwidget.ui.style import style_sheet
 from lrwidget.verify import TrialRecord
 from lrwidget.verify_result import VerifyResult
@@ -73,8 +74,7 @@ class Race(widgets.VBox):
         self._make_job = lambda: RaceJob(make_train_step, lrs, num_steps)
         self._next_job: RaceJob | None = self._make_job()  # now, so that what cannot race is refused at once
         self._num_steps = num_steps
-        self._context = CallerContext()
-        self._run: Run[TrialRecord] | None = None
+        self._driver = Driver(self._take_job, self._follow, subject=self)
         self._failure: Failure | None = None
         self._budget = DrawBudget()
         self._num_drawn = -1
@@ -108,11 +108,7 @@ class Race(widgets.VBox):
         RuntimeError
             If one is under way.
         """
-        if not is_live():
-            self.run()
-            return
-        self._begin().start()
-        self._pump.request()
+        start_or_run(self._begin(), self._pump)
 
     def run(self) -> VerifyResult:
         """Run to the end, here and now, and return the result.
@@ -124,19 +120,12 @@ class Race(widgets.VBox):
         BaseException
             What a train step raises, with ``partial_result``.
         """
-        run = self._begin()
-        self._pump.request()
-        try:
-            run.run()
-        finally:
-            self._pump.flush()
-        return run.result  # type: ignore[no-any-return]
+        return run_here(self._begin(), self._pump)  # type: ignore[no-any-return]
 
     def stop(self) -> None:
         """Stop after the step under way and restore every lane; returns at once."""
-        if self._run is not None:
-            self._run.stop()
-            self._pump.request()
+        self._driver.stop()
+        self._pump.request()
 
     def wait(self, timeout: float | None = None) -> VerifyResult | None:
         """Wait for the end of the race and return its result; None if none was ever started.
@@ -153,26 +142,17 @@ class Race(widgets.VBox):
         BaseException
             What a train step raised.
         """
-        if self._run is None:
-            return None
-        try:
-            return self._run.wait(timeout)  # type: ignore[no-any-return]
-        finally:
-            self._pump.flush()
+        run = self._driver.newest
+        return None if run is None else wait_for(run, self._pump, timeout)
 
     def close(self) -> None:
         """Stop the race, wait until every lane is restored, and close every widget of the tree."""
         if self._is_closed:
             return
-        run, self._is_closed = self._run, True
-        if run is not None and run.is_active:
-            run.stop()
-            if not run.is_mine():
-                run.has_ended(None)
+        self._is_closed = True
+        self._driver.close()
         self._pump.close()
-        for widget in tree(self):
-            if widget is not self:
-                widget.close()
+        close_tree(self, but=self)
         super().close()
 
     def __repr__(self) -> str:
@@ -180,20 +160,26 @@ class Race(widgets.VBox):
 
     # --- inside ---
 
-    def _begin(self) -> Run[TrialRecord]:
-        if self._is_closed:
-            raise RuntimeError("this widget is closed; make a new one")
-        if self._run is not None and self._run.is_active:
-            raise RuntimeError("a race is under way; stop() it or wait for its end")
+    def _take_job(self) -> RaceJob:
+        """The one that was made to see whether it can race; for later races new ones."""
+        job, self._next_job = self._next_job, None
+        return job or self._make_job()
+
+    def _follow(self, run: Run[TrialRecord], job: RaceJob) -> None:
         self._failure = None
-        job, self._next_job = self._next_job or self._make_job(), None
-        run = Run(job, subject=self, context=self._context)
         self._budget, self._num_drawn = DrawBudget(), -1
-        self._run = run
-        return run
+
+    def _begin(self) -> Run[TrialRecord]:
+        if self._is_racing:
+            raise RuntimeError("a race is under way; stop() it or wait for its end")
+        return self._driver.begin()
+
+    @property
+    def _is_racing(self) -> bool:
+        return self._driver.newest is not None and self._driver.newest.is_active
 
     def _on_run_click(self) -> None:
-        if self._run is None or not self._run.is_active:  # the second of two quick clicks
+        if not self._is_racing:  # the second of two quick clicks
             self._begin().start()
 
     def _act(self, intent: Callable[[], object]) -> None:
@@ -206,7 +192,7 @@ class Race(widgets.VBox):
 
     def _tick(self) -> bool:
         """Draw the present. Called by the pump alone, once the widget is made."""
-        run, now = self._run, monotonic()
+        run, now = self._driver.newest, monotonic()
         is_active = run is not None and run.is_active
         num_records = 0 if run is None else len(run.records)
         share = num_records / (len(self._lanes) * self._num_steps)

@@ -8,14 +8,16 @@ import bqplot as bq
 import ipywidgets as widgets
 import numpy as np
 
-from lrwidget.axes import loss_ticks, short_number, tick_labels
+from lrwidget.axes import short_number
 from lrwidget.live.drawing import Range, drawable, spikes_kept
 from lrwidget.result import FloatArray
 from lrwidget.smoothing import smooth
 from lrwidget.trials import Standing
+from lrwidget.ui.figures import AXIS_COLOURS, figure
+from lrwidget.ui.marks import CURVE, RAW
 from lrwidget.ui.markup import text
 from lrwidget.ui.parts import set_range, set_traits
-from lrwidget.ui.ticks import set_ticks
+from lrwidget.ui.ticks import set_even_ticks
 
 CSS = """
 .lrw-lanes { display: grid; grid-template-columns: minmax(0, 1fr); gap: 0 8px; padding: 0 var(--lrw-gap);
@@ -31,9 +33,6 @@ CSS = """
   .lrw-lane .lrw-figure { height: 230px; } }
 """
 
-_RAW, _CURVE = "var(--lrw-raw, #8a96a3)", "var(--lrw-curve, #0072b2)"
-_FAINT, _GRID = "var(--lrw-faint, #5b6670)", "var(--lrw-grid, #e9edf0)"
-_AXIS_COLOURS = {"label_color": _FAINT, "grid_color": _GRID, "tick_style": {"fill": _FAINT}}
 _SMOOTH_FACTOR = 0.1
 _HEADROOM = 0.5  # share of the fall that is shown above the start
 _WORDS = {
@@ -62,7 +61,7 @@ class Lanes:
         self._y = bq.LinearScale(min=0.0, max=1.0, allow_padding=False)
         self._lanes = [_Lane(lr, self._x, self._y) for lr in lrs]
         for lane in self._lanes:
-            set_ticks(lane.x_axis, loss_ticks(0, num_steps, 4), tick_labels(loss_ticks(0, num_steps, 4)))
+            set_even_ticks(lane.x_axis, 0, num_steps, about=4)
         self.box = widgets.Box([lane.box for lane in self._lanes]).add_class("lrw-lanes")
 
     def __len__(self) -> int:
@@ -75,7 +74,7 @@ class Lanes:
         if shown is not None:
             set_range(self._y, *shown)
             for lane in self._lanes:
-                set_ticks(lane.y_axis, loss_ticks(*shown), tick_labels(loss_ticks(*shown)))
+                set_even_ticks(lane.y_axis, *shown)
         standings = {standing.trial: standing for standing in ranking or ()}
         for index, lane in enumerate(self._lanes):
             lane.draw(losses[index], smoothed[index], shown or (0.0, 1.0), standings.get(index))
@@ -87,22 +86,14 @@ class _Lane:
     def __init__(self, lr: float, x: bq.LinearScale, y: bq.LinearScale) -> None:
         self._lr = lr
         scales = {"x": x, "y": y}
-        self._raw = bq.Lines(x=[], y=[], scales=scales, colors=[_RAW], stroke_width=1, opacities=[0.5])
-        self._line = bq.Lines(x=[], y=[], scales=scales, colors=[_CURVE], stroke_width=2.5)
-        self.x_axis = bq.Axis(scale=x, label="step", label_offset="30px", grid_lines="none", **_AXIS_COLOURS)
-        self.y_axis = bq.Axis(scale=y, side="left", **_AXIS_COLOURS)
-        figure = bq.Figure(
-            marks=[self._raw, self._line],
-            axes=[self.x_axis, self.y_axis],
-            fig_margin={"top": 10, "bottom": 40, "left": 44, "right": 18},
-            padding_x=0.0,
-            padding_y=0.0,
-            background_style={"fill": "transparent"},
-            display_toolbar=False,
-        ).add_class("lrw-figure")
-        figure.layout.min_width = "0px"
+        self._raw = bq.Lines(x=[], y=[], scales=scales, colors=[RAW], stroke_width=1, opacities=[0.5])
+        self._line = bq.Lines(x=[], y=[], scales=scales, colors=[CURVE], stroke_width=2.5)
+        self.x_axis = bq.Axis(scale=x, label="step", label_offset="30px", grid_lines="none", **AXIS_COLOURS)
+        self.y_axis = bq.Axis(scale=y, side="left", **AXIS_COLOURS)
+        margin = {"top": 10, "bottom": 40, "left": 44, "right": 18}
+        picture = figure([self._raw, self._line], [self.x_axis, self.y_axis], margin)
         self._words = widgets.HTML()
-        self.box = widgets.VBox([self._words, figure]).add_class("lrw-lane")
+        self.box = widgets.VBox([self._words, picture]).add_class("lrw-lane")
 
     def draw(self, losses: FloatArray, smoothed: FloatArray, shown: Range, standing: Standing | None) -> None:
         steps = np.arange(float(len(losses)))

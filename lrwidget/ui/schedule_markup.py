@@ -7,12 +7,12 @@ import re
 from lrwidget.live.schedule_preview import MOST_PHASES, Overlay, ScheduleFrame
 from lrwidget.live.schedule_trial_frames import ScheduleTrialFrame
 from lrwidget.ui import markup
-from lrwidget.ui.schedule_plot import CURVE, OVERLAYS, PHASES
+from lrwidget.ui.marks import CURVE
+from lrwidget.ui.schedule_plot import OVERLAYS, PHASES
 from lrwidget.ui.schedule_style import TRAININGS
 
 _MOST_CHIPS = 8
 _CODE = re.compile("`([^`]*)`")
-_SIGNS = {"good": "✓", "bad": "!", "even": "≈", "neutral": "…"}
 _STROKES = {"solid": "none", "dashed": "7 4", "dotted": "2 3", "dash_dotted": "7 3 2 3"}
 
 
@@ -60,13 +60,6 @@ def overlay(overlay: Overlay, i: int) -> str:
     return f'{stroke}<span title="{markup.text(overlay.preview.words)}">{markup.text(overlay.words)}</span>'
 
 
-def trial_progress(frame: ScheduleTrialFrame) -> str:
-    """What a trial will cost, and how far it is."""
-    if frame.is_busy:
-        return markup.trainings_bar("Steps of the trial", frame.fraction, frame.progress)
-    return f'<div class="lrw-progress-words"><span>{markup.text(frame.budget)}</span></div>'
-
-
 def trial_plan(frame: ScheduleTrialFrame) -> str:
     """What is going to be tried, or why nothing can be."""
     words = frame.obstacle or frame.plan
@@ -86,14 +79,7 @@ def trial_rows(frame: ScheduleTrialFrame) -> str:
 
 def trial_says(frame: ScheduleTrialFrame) -> str:
     """What came out."""
-    if not frame.conclusion:
-        return ""
-    caution = f'<div class="lrw-advice">{markup.text(frame.caution)}</div>' if frame.caution else ""
-    return (
-        f'<div class="lrw-verdict lrw-{frame.mood}" role="status">'
-        f'<span class="lrw-sign" aria-hidden="true">{_SIGNS[frame.mood]}</span>'
-        f"<div>{markup.text(frame.conclusion)}{caution}</div></div>"
-    )
+    return markup.verdict(frame.mood, frame.conclusion, frame.caution) if frame.conclusion else ""
 
 
 def _stroke(colour: str, style: str) -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from html import escape
 
 import numpy as np
-from bqplot import Axis, Figure, Label, LinearScale, Lines, LogScale, Mark, Scatter, Tooltip
+from bqplot import Axis, Label, LinearScale, Lines, LogScale, Mark, Scatter, Tooltip
 
 from lrwidget.axes import loss_ticks, lr_ticks, short_number, tick_labels
 from lrwidget.live.schedule_model import MOST_OVERLAYS
 from lrwidget.live.schedule_preview import Preview, ScheduleFrame
 from lrwidget.schedules import Phase
 from lrwidget.schedules.schedule import FloatArray
+from lrwidget.ui.figures import figure
+from lrwidget.ui.marks import CURVE, NONE
 from lrwidget.ui.parts import set_traits
 from lrwidget.ui.ticks import set_ticks
 
-CURVE = "var(--lrw-curve, #0072b2)"
 MOMENTUM = "var(--lrw-mark, #d55e00)"
 # Colour and stroke of each schedule to compare with: told apart without colours, too.
 OVERLAYS = (
@@ -32,7 +33,6 @@ PHASES = {
 }
 _QUIET = "var(--jp-ui-font-color2, #616161)"
 _NOTHING = "rgba(0,0,0,0)"
-_NONE = np.array([])
 _MARGIN = {"top": 12, "bottom": 42, "left": 62, "right": 56}
 _MOST_DECADES = 6.0  # of a logarithmic axis: what lies below is no longer training
 _HEADROOM = 0.12  # share of the axis above the highest rate, where the names of the phases stand
@@ -51,6 +51,15 @@ class SchedulePlot:
         self._log = LogScale(min=0.1, max=1.0, allow_padding=False)
         self._unit = LinearScale(min=0.0, max=1.0, allow_padding=False)
         self._momentum_scale = LinearScale(min=0.0, max=1.0, allow_padding=False)
+        self._make_axes()
+        self._make_marks()
+        self.figure = figure(
+            [self._bands, self._names, *self._overlays, self._momentum, self._line, self._hover],
+            [self._x_axis, self._y_axis, self._momentum_axis],
+            *(_MARGIN, 340),
+        )
+
+    def _make_axes(self) -> None:
         self._x_axis = Axis(scale=self._x, label="step", label_offset="30px", label_color=_QUIET, grid_lines="none")
         self._y_axis = Axis(
             scale=self._linear, side="left", label="learning rate", label_offset="48px", label_color=_QUIET
@@ -64,13 +73,15 @@ class SchedulePlot:
             grid_lines="none",
             visible=False,
         )
+
+    def _make_marks(self) -> None:
         whole = {"x": self._x, "y": self._unit}
         self._bands = Lines(
-            x=_NONE, y=_NONE, scales=whole, colors=[_NOTHING], close_path=True, fill="inside", visible=False
+            x=NONE, y=NONE, scales=whole, colors=[_NOTHING], close_path=True, fill="inside", visible=False
         )
         self._names = Label(
-            x=_NONE,
-            y=_NONE,
+            x=NONE,
+            y=NONE,
             text=[""],
             scales=whole,
             colors=[_QUIET],
@@ -80,22 +91,22 @@ class SchedulePlot:
             y_offset=12,
         )
         self._overlays = [
-            Lines(x=_NONE, y=_NONE, scales=self._scales(), colors=[colour], line_style=style, stroke_width=2.0)
+            Lines(x=NONE, y=NONE, scales=self._scales(), colors=[colour], line_style=style, stroke_width=2.0)
             for colour, style in OVERLAYS[:MOST_OVERLAYS]
         ]
         self._momentum = Lines(
-            x=_NONE,
-            y=_NONE,
+            x=NONE,
+            y=NONE,
             scales={"x": self._x, "y": self._momentum_scale},
             colors=[MOMENTUM],
             line_style="dashed",
             stroke_width=1.5,
         )
-        self._line = Lines(x=_NONE, y=_NONE, scales=self._scales(), colors=[CURVE], stroke_width=2.5)
+        self._line = Lines(x=NONE, y=NONE, scales=self._scales(), colors=[CURVE], stroke_width=2.5)
         # Points that nobody sees, large enough to be hit: a line has no values to hover over.
         self._hover = Scatter(
-            x=_NONE,
-            y=_NONE,
+            x=NONE,
+            y=NONE,
             scales=self._scales(),
             colors=[_NOTHING],
             default_size=200,
@@ -104,18 +115,6 @@ class SchedulePlot:
             tooltip=Tooltip(fields=["name"], show_labels=False),
             display_names=False,
         )
-        self.figure = Figure(
-            marks=[self._bands, self._names, *self._overlays, self._momentum, self._line, self._hover],
-            axes=[self._x_axis, self._y_axis, self._momentum_axis],
-            fig_margin=_MARGIN,
-            padding_x=0.0,
-            padding_y=0.0,
-            animation_duration=0,
-            display_toolbar=False,
-        )
-        self.figure.add_class("lrw-figure")
-        self.figure.layout.height = "340px"
-        self.figure.layout.min_width = "0px"
 
     def render(self, frame: ScheduleFrame) -> None:
         """Show this frame."""
@@ -159,7 +158,7 @@ class SchedulePlot:
         low = _lr_range(shown, log=True)[0] / 10 if frame.log else _ALMOST_ZERO * max(p.high for p in shown)
         for i, line in enumerate(self._overlays):
             preview = frame.overlays[i].preview if i < len(frame.overlays) else None
-            _draw(line, preview.steps if preview else _NONE, preview.lrs if preview else _NONE, low)
+            _draw(line, preview.steps if preview else NONE, preview.lrs if preview else NONE, low)
         if frame.preview is None:
             return
         _draw(self._line, frame.preview.steps, frame.preview.lrs, low)
@@ -187,7 +186,7 @@ class SchedulePlot:
         momenta = preview.momenta
         set_traits(self._momentum_axis, visible=momenta is not None)
         if momenta is None:
-            _draw(self._momentum, _NONE, _NONE, 0.0)
+            _draw(self._momentum, NONE, NONE, 0.0)
             return
         # Room above and below, so that the line runs apart from that of the rate.
         low, high = float(momenta.min()), float(momenta.max())

@@ -10,12 +10,12 @@ from typing import Any
 from ipywidgets import HTML, Box, Dropdown, ToggleButton, ToggleButtons, VBox
 
 from lrwidget.live.schedule_model import MOST_OVERLAYS, ScheduleModel
-from lrwidget.live.schedule_preview import ScheduleFrame
+from lrwidget.live.schedule_parameters import slot
 from lrwidget.live.schedule_values import Control
 from lrwidget.schedules import SCHEDULES
 from lrwidget.schedules.warmups import RISES
 from lrwidget.ui import schedule_markup as words
-from lrwidget.ui.parts import Act, Explained, button, guard_messages, set_traits, tree
+from lrwidget.ui.parts import Act, Explained, Inputs, button, close_tree, guard_messages, set_class, set_traits
 from lrwidget.ui.schedule_controls import ValueControl
 from lrwidget.ui.schedule_export import ScheduleExport
 from lrwidget.ui.schedule_plot import SchedulePlot
@@ -59,6 +59,7 @@ class ScheduleTab:
     ) -> None:
         self.model = model
         self._act = act or self._act_at_once
+        self._inputs = Inputs(self._act)
         self._lock = lock or RLock()
         self._trial = trial
         self._frame = model.frame()
@@ -75,25 +76,21 @@ class ScheduleTab:
         model = self.model
         titles = {entry.title: name for name, entry in SCHEDULES.items() if entry.is_plain}
         self.choice = Dropdown(options=titles, value=self._frame.name, description="Schedule")
-        self._listen(self.choice, model.choose, lambda frame: frame.name)
+        self._inputs.listen(self.choice, model.choose)
         self.link = ToggleButton(value=True, tooltip="Keep the peak at the selected LR, or lock it where it is")
-        self._listen(self.link, model.link, lambda frame: frame.is_linked)
+        self._inputs.listen(self.link, model.link)
         self.length_unit = ToggleButtons(options={"steps": False, "epochs": True}, description="Length in")
         self.length_unit.tooltips = ["The number of optimizer steps", "Epochs times steps per epoch"]
-        self._listen(self.length_unit, model.measure_by_epochs, lambda frame: frame.by_epochs)
+        self._inputs.listen(self.length_unit, model.measure_by_epochs)
         self.step_unit = ToggleButtons(options={"steps": False, "% of total": True}, description="Parts in")
         self.step_unit.tooltips = ["Numbers of steps, whatever the total", "Shares, which grow with the total"]
-        self._listen(self.step_unit, model.measure_by_share, lambda frame: frame.by_share)
+        self._inputs.listen(self.step_unit, model.measure_by_share)
         self.front = ToggleButtons(options=[_NO_FRONT, *RISES], description="Warm-up in front")
         tip = "A warm-up before the schedule begins; its steps are part of the total"
         self.front.tooltips = ["The schedule as it is", *[tip] * len(RISES)]
-        self._listen(
-            self.front,
-            lambda kind: model.put_in_front(None if kind == _NO_FRONT else kind),
-            lambda frame: frame.front_kind or _NO_FRONT,
-        )
+        self._inputs.listen(self.front, lambda kind: model.put_in_front(None if kind == _NO_FRONT else kind))
         self.log = ToggleButton(description="log", tooltip="Learning rates on a logarithmic axis")
-        self._listen(self.log, model.show_log, lambda frame: frame.log)
+        self._inputs.listen(self.log, model.show_log)
         tip = f"Leave this curve in the picture while you try another one (at most {MOST_OVERLAYS})"
         self.compare = button("Keep to compare", tip, "keep", self._act, model.add_overlay)
 
@@ -119,15 +116,6 @@ class ScheduleTab:
 
     # Inputs: any thread; they call intents and nothing else
 
-    def _listen(self, source: Any, intent: Callable[[Any], None], shown: Callable[[ScheduleFrame], Any]) -> None:
-        """Call the intent with each new value that does not come from a frame itself."""
-
-        def on_source_value(change: Any) -> None:
-            if change["new"] != shown(self._frame):
-                self._act(lambda: intent(change["new"]))
-
-        source.observe(on_source_value, "value")
-
     def _act_at_once(self, intent: Callable[[], object]) -> None:
         intent()
         self.render()
@@ -135,8 +123,7 @@ class ScheduleTab:
     def close(self) -> None:
         """Close every widget of the tab, those that are not shown now as well."""
         with self._lock:
-            for widget in tree([self.widget, *(control.box for control in self._controls.values())]):
-                widget.close()
+            close_tree([self.widget, *(control.box for control in self._controls.values())])
 
     def _on_remove_click(self, i: int) -> None:
         if i < len(self._frame.overlays):
@@ -146,7 +133,7 @@ class ScheduleTab:
 
     def render(self) -> None:
         """Show the model as it is now; only what has changed is written."""
-        with self._lock:
+        with self._lock, self._inputs.quiet():
             self._frame = frame = self.model.frame()
             set_traits(self.choice, value=frame.name)
             set_traits(self._summary, value=words.summary(frame))
@@ -178,9 +165,7 @@ class ScheduleTab:
         for linked, (words_on_it, icon) in _LINKS.items():
             if linked is is_linked:
                 set_traits(self.link, value=is_linked, description=words_on_it)
-                self.link.add_class(f"lrw-icon-{icon}")
-            else:
-                self.link.remove_class(f"lrw-icon-{icon}")
+            set_class(self.link, f"lrw-icon-{icon}", linked is is_linked)
 
     def _render_controls(self, box: Box, controls: tuple[Control, ...]) -> None:
         shown = [self._value_control(control) for control in controls]
@@ -191,7 +176,7 @@ class ScheduleTab:
     def _value_control(self, control: Control) -> ValueControl:
         """Give the inputs of a value, the same ones for as long as it means the same."""
         parameter = control.parameter
-        key = (parameter.name, parameter.label, parameter.start, control.unit)
+        key = (*slot(parameter), control.unit)
         if key not in self._controls:
             self._controls[key] = ValueControl(
                 control,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from ipywidgets import Box, FloatLogSlider, IntSlider, Text
 
 from lrwidget.axes import short_number
 from lrwidget.live.session import Session
 from lrwidget.live.words import exact_number
-from lrwidget.ui.parts import Act, set_range, set_traits
+from lrwidget.ui.parts import Act, Inputs, set_range, set_traits
 
 _SAME = 1e-6  # relative; the browser computes powers of ten with rounding
 
@@ -39,38 +38,28 @@ class Setting:
         self, session: Session, act: Act, name: str, label: str, tooltip: str, slider: FloatLogSlider | IntSlider
     ) -> None:
         self._session = session
-        self._act = act
         self._name = name
-        self._is_rendering = False
+        self._inputs = Inputs(act)
         self.slider = slider
         slider.description, slider.tooltip, slider.readout = label, tooltip, False
-        slider.observe(self._on_slider_change, "value")
+        self._inputs.listen(slider, self._take_position)
         self.text = Text(continuous_update=False, tooltip=tooltip).add_class("lrw-number")
-        self.text.observe(self._on_text_change, "value")
+        self._inputs.listen(self.text, lambda text: session.propose_text(name, text))
         self.box = Box([slider, self.text]).add_class("lrw-setting")
 
     def render(self) -> None:
         """Show the session's value, in the slider only where it stands elsewhere."""
         value = getattr(self._session.settings, self._name)
-        self._is_rendering = True  # what is written here comes back as a change, but is nobody's wish
-        try:
+        with self._inputs.quiet():
             position = self._position(value)
             set_range(self.slider, min(self.slider.min, position), max(self.slider.max, position))
             if not _is_same(self.slider.value, value) and not _is_same(self.slider.value, self._snapped(value)):
                 self.slider.value = value
             set_traits(self.text, value=_shown(value))
-        finally:
-            self._is_rendering = False
 
-    def _on_slider_change(self, change: Any) -> None:
-        value = change["new"]
-        if self._is_rendering or _is_same(value, self._snapped(getattr(self._session.settings, self._name))):
-            return
-        self._act(lambda: self._session.propose(**{self._name: self._rounded(value)}))
-
-    def _on_text_change(self, change: Any) -> None:
-        if not self._is_rendering:
-            self._act(lambda: self._session.propose_text(self._name, change["new"]))
+    def _take_position(self, value: float) -> None:
+        if not _is_same(value, self._snapped(getattr(self._session.settings, self._name))):
+            self._session.propose(**{self._name: self._rounded(value)})
 
     @property
     def _is_log(self) -> bool:

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 import traitlets
 
 from lrwidget.live.descent import Verdict
-from lrwidget.ui.markup import text
+from lrwidget.ui import markup
 
 _SLIDER_STEP = 0.01  # decades
 _SIGNS = {"crawls": "…", "converges": "✓", "overshoots": "↔", "diverges": "!"}
@@ -40,7 +40,7 @@ def setting(slider: widgets.FloatLogSlider, box: widgets.BoundedFloatText) -> wi
 
 
 def picture(heading: str, figure: widgets.DOMWidget, kind: str) -> widgets.VBox:
-    title = widgets.HTML(f'<div class="lrw-stride-heading">{text(heading)}</div>')
+    title = widgets.HTML(f'<div class="lrw-stride-heading">{markup.text(heading)}</div>')
     return widgets.VBox([title, figure]).add_class("lrw-stride-picture").add_class(kind)
 
 
@@ -80,8 +80,4 @@ def ruler(limit: float | None, curvature: float, low: float, high: float) -> str
 
 
 def verdict_box(verdict: Verdict) -> str:
-    return (
-        f'<div class="lrw-verdict lrw-{_MOODS[verdict.kind]}" role="status">'
-        f'<span class="lrw-sign" aria-hidden="true">{_SIGNS[verdict.kind]}</span>'
-        f"<div>{text(verdict.message)}</div></div>"
-    )
+    return markup.verdict(_MOODS[verdict.kind], verdict.message, sign=_SIGNS[verdict.kind])

@@ -11,13 +11,14 @@ import numpy as np
 from lrwidget.axes import loss_ticks
 from lrwidget.live.descent import Walk, final_losses, lr_limit
 from lrwidget.live.surfaces import START_LOSS, FloatArray, Surface
+from lrwidget.ui.figures import AXIS_COLOURS, figure
 
 MIN_LR, MAX_LR = 1e-3, 10.0
 
 # Colours are variables of the style sheet, so that they follow the theme; the fallback is for saved pictures.
 _PATH, _GROUND, _LIMIT = "var(--lrw-mark, #d55e00)", "var(--lrw-curve, #0072b2)", "var(--lrw-bad, #b34700)"
-_FAINT, _GRID, _CARD = "var(--lrw-faint, #5b6670)", "var(--lrw-grid, #e9edf0)", "var(--lrw-card, #ffffff)"
-_AXIS_COLOURS = {"label_color": _FAINT, "grid_color": _GRID, "tick_style": {"fill": _FAINT}}
+_CARD = "var(--lrw-card, #ffffff)"
+_MARGIN = {"top": 10, "bottom": 40, "left": 48, "right": 14}
 _VIEWS = {  # by surface: x, and y where there are two weights
     "valley": ((-1.8, 1.8), (-1.2, 1.2)),
     "double well": ((-1.8, 1.8), (-1.2, 1.2)),
@@ -36,24 +37,9 @@ def _log(low: float, high: float) -> bq.LogScale:
     return bq.LogScale(min=low, max=high, allow_padding=False)
 
 
-def _figure(marks: list[bq.Mark], axes: list[bq.Axis]) -> bq.Figure:
-    margin = {"top": 10, "bottom": 40, "left": 48, "right": 14}
-    figure = bq.Figure(
-        marks=marks,
-        axes=axes,
-        fig_margin=margin,
-        padding_x=0.0,
-        padding_y=0.0,
-        background_style={"fill": "transparent"},
-        display_toolbar=False,
-    )
-    figure.layout.min_width = "0px"
-    return figure.add_class("lrw-figure")
-
-
 def _axis(scale: bq.Scale, side: str, label: str, **ticks: Any) -> bq.Axis:
     offset = "30px" if side == "bottom" else "34px"
-    return bq.Axis(scale=scale, side=side, label=label, label_offset=offset, **ticks, **_AXIS_COLOURS)
+    return bq.Axis(scale=scale, side=side, label=label, label_offset=offset, **ticks, **AXIS_COLOURS)
 
 
 def _lr_axis(scale: bq.LogScale) -> bq.Axis:
@@ -80,7 +66,7 @@ class Landscape:
         self._x_axis = _axis(self._x, "bottom", "", tick_values=np.arange(-1, 2), tick_format="d", grid_lines="none")
         self._y_axis = _axis(self._y, "left", "", tick_format="d", grid_lines="none")
         marks = [self._contours, self._ground, self._minima, self._path, self._steps, self._now]
-        self.figure = _figure(marks, [self._x_axis, self._y_axis])
+        self.figure = figure(marks, [self._x_axis, self._y_axis], _MARGIN)
 
     def draw_surface(self, surface: Surface) -> None:
         """Show another surface."""
@@ -143,7 +129,7 @@ class LossOverSteps:
             ),
             _loss_axis(scales["y"]),
         ]
-        self.figure = _figure([self._losses, self._now], axes)
+        self.figure = figure([self._losses, self._now], axes, _MARGIN)
 
     def draw_walk(self, walk: Walk, num_shown: int) -> None:
         """Show the first ``num_shown`` steps."""
@@ -164,7 +150,7 @@ class EndsByRate:
         self._lr = bq.Lines(scales=whole, x=[1, 1], y=[0, 1], colors=[_PATH], stroke_width=1.5)
         self._now = bq.Scatter(scales=scales, colors=[_PATH], default_size=70, stroke=_CARD)
         axes = [_lr_axis(scales["x"]), _loss_axis(scales["y"])]
-        self.figure = _figure([self._limit, self._ends, self._lr, self._now], axes)
+        self.figure = figure([self._limit, self._ends, self._lr, self._now], axes, _MARGIN)
 
     def draw_ends(self, surface: Surface, optimizer: str) -> None:
         """Show another surface or optimizer."""

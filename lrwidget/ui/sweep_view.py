@@ -7,10 +7,9 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
-from bqplot import Axis, Figure, LinearScale, Lines, LogScale
+from bqplot import Axis, LinearScale, Lines, LogScale
 from ipywidgets import HTML, Button, Dropdown, HBox, VBox
 
-from lrwidget.axes import loss_ticks, lr_ticks, short_number, tick_labels
 from lrwidget.live.budget import PERIOD_SECONDS, DrawBudget
 from lrwidget.live.drawing import Range, drawable
 from lrwidget.live.run import Run
@@ -19,14 +18,13 @@ from lrwidget.live.sweep_tables import table, value_of, values_of, varying_names
 from lrwidget.sweep_result import SweepResult, SweepRun
 from lrwidget.sweeps import Sweep
 from lrwidget.ui import sweep_markup as markup
-from lrwidget.ui.front_end import is_live
-from lrwidget.ui.parts import guard_messages, set_range, set_traits, tree
+from lrwidget.ui.figures import AXIS_COLOURS, figure
+from lrwidget.ui.marks import NONE
+from lrwidget.ui.parts import close_tree, guard_messages, set_range, set_traits
 from lrwidget.ui.pump import Pump
+from lrwidget.ui.running import start_or_run, wait_for
 from lrwidget.ui.style import style_sheet
-from lrwidget.ui.ticks import set_ticks
-
-_FAINT, _GRID = "var(--lrw-faint, #5b6670)", "var(--lrw-grid, #e9edf0)"
-_NONE = np.array([])
+from lrwidget.ui.ticks import set_even_ticks, set_lr_ticks
 
 
 class SweepWidget(VBox):
@@ -79,14 +77,7 @@ class SweepWidget(VBox):
         if self._sweep is None or self._drive is not None:
             raise RuntimeError("need a sweep that has not been begun, got one that has; make another")
         self._drive = Run(self._sweep)
-        if is_live():
-            self._drive.start()
-            self._pump.request()
-        else:
-            try:
-                self._drive.run()
-            finally:
-                self._pump.flush()
+        start_or_run(self._drive, self._pump)
 
     def stop(self) -> None:
         """End the range tests under way after their steps and begin no other; returns at once."""
@@ -109,10 +100,7 @@ class SweepWidget(VBox):
             If it has not ended by then; it goes on.
         """
         if self._drive is not None:
-            try:
-                self._drive.wait(timeout)
-            finally:
-                self._pump.flush()
+            wait_for(self._drive, self._pump, timeout)
         return self.result
 
     @property
@@ -122,13 +110,10 @@ class SweepWidget(VBox):
 
     def close(self) -> None:
         """Stop the sweep, wait for its end, and close every widget of the tree."""
-        self.stop()
         if self._drive is not None:
-            self._drive.has_ended(None)
+            self._drive.close()
         self._pump.close()
-        for widget in tree(self):
-            if widget is not self:
-                widget.close()
+        close_tree(self, but=self)
         super().close()
 
     # --- inside ---
@@ -145,28 +130,17 @@ class SweepWidget(VBox):
         self._choices = HBox([self._colours, self._rows, self._columns]).add_class("lrw-choices")
         self._x = LogScale(min=1e-7, max=10.0, allow_padding=False)
         self._y = LinearScale(min=0.0, max=1.0, allow_padding=False)
-        colours = {"label_color": _FAINT, "grid_color": _GRID, "tick_style": {"fill": _FAINT}}
-        self._x_axis = Axis(scale=self._x, label="learning rate", label_offset="30px", **colours)
+        self._x_axis = Axis(scale=self._x, label="learning rate", label_offset="30px", **AXIS_COLOURS)
         self._y_axis = Axis(
-            scale=self._y, side="left", label="loss, smoothed", label_offset="42px", visible=False, **colours
+            scale=self._y, side="left", label="loss, smoothed", label_offset="42px", visible=False, **AXIS_COLOURS
         )
         scales = {"x": self._x, "y": self._y}
-        self._lines = [Lines(x=_NONE, y=_NONE, scales=scales, stroke_width=1.8, opacities=[0.85]) for _ in self._runs]
-        self._figure = Figure(
-            marks=self._lines,
-            axes=[self._x_axis, self._y_axis],
-            fig_margin={"top": 12, "bottom": 42, "left": 56, "right": 16},
-            padding_x=0.0,
-            padding_y=0.0,
-            animation_duration=0,
-            background_style={"fill": "transparent"},
-            display_toolbar=False,
-        ).add_class("lrw-figure")
+        self._lines = [Lines(x=NONE, y=NONE, scales=scales, stroke_width=1.8, opacities=[0.85]) for _ in self._runs]
+        margin = {"top": 12, "bottom": 42, "left": 56, "right": 16}
+        self._figure = figure(self._lines, [self._x_axis, self._y_axis], margin, 320)
         self._lrs = None if self._sweep is None else (self._sweep.finder.min_lr, self._sweep.finder.max_lr)
         if self._lrs is not None:
             self._set_rates(*self._lrs)
-        self._figure.layout.height = "320px"
-        self._figure.layout.min_width = "0px"
 
     def _tick(self) -> bool:
         """Draw the present. Called by the pump alone, once the widget is made."""
@@ -242,14 +216,12 @@ class SweepWidget(VBox):
             self._shown = *lrs, shown
             self._set_rates(*lrs)
             set_range(self._y, *shown)
-            losses = loss_ticks(*shown)
-            set_ticks(self._y_axis, losses, tick_labels(losses))
+            set_even_ticks(self._y_axis, *shown)
             set_traits(self._y_axis, visible=True)
 
     def _set_rates(self, low: float, high: float) -> None:
         set_range(self._x, low, high)
-        rates = lr_ticks(low, high)
-        set_ticks(self._x_axis, rates, [short_number(rate) for rate in rates])
+        set_lr_ticks(self._x_axis, low, high)
 
     def _curve(self, run: SweepRun) -> SweepCurve:
         """The curve of a run, made anew where it has grown."""

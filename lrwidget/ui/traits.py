@@ -9,8 +9,9 @@ from ipywidgets import VBox
 from traitlets import Float, Instance, Int, Unicode, validate
 
 from lrwidget.live.frames import Frame
-from lrwidget.live.run import RunState
-from lrwidget.live.session import Session, check_choice
+from lrwidget.live.guidance import check_choice
+from lrwidget.live.run_state import RunState
+from lrwidget.live.session import Session
 from lrwidget.result import RangeTestResult
 
 SETTINGS = ("min_lr", "max_lr", "num_steps", "smooth_factor")

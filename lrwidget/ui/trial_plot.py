@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 import numpy as np
-from bqplot import Axis, Figure, Label, LinearScale, Lines
+from bqplot import Axis, Label, LinearScale, Lines
 
-from lrwidget.axes import loss_ticks, lr_ticks, short_number, tick_labels
-from lrwidget.live.verify_frames import TrialLine
+from lrwidget.axes import loss_ticks
+from lrwidget.live.trial_frames import TrialLine, TrialsFrame
+from lrwidget.ui.figures import AXIS_COLOURS, figure
 from lrwidget.ui.marks import NONE, draw, ending_finite
 from lrwidget.ui.parts import set_range, set_traits
-from lrwidget.ui.ticks import set_ticks
+from lrwidget.ui.ticks import loss_labels, set_ticks
 
-_FAINT, _GRID = "var(--lrw-faint, #5b6670)", "var(--lrw-grid, #e9edf0)"
-_AXIS_STYLE = {"label_color": _FAINT, "grid_color": _GRID, "tick_style": {"fill": _FAINT}}
 _MARGIN = {"top": 14, "bottom": 42, "left": 56, "right": 62}
 _LABEL_HEIGHT = 14  # pixels: two labels closer than that are pushed apart
-
-
-class DrawnTrials(Protocol):
-    """What is drawn: `VerifyFrame` and `ScheduleTrialFrame`. Lines and names go by the place of each training."""
-
-    @property
-    def lines(self) -> Mapping[int, TrialLine]: ...
-    @property
-    def names(self) -> Mapping[int, str]: ...
-    @property
-    def best_place(self) -> int | None: ...
-    @property
-    def step_range(self) -> tuple[float, float]: ...
-    @property
-    def loss_range(self) -> tuple[float, float]: ...
-    @property
-    def log(self) -> bool: ...
 
 
 class TrialPlot:
@@ -49,15 +30,15 @@ class TrialPlot:
     """
 
     def __init__(self, styles: Sequence[tuple[str, str]], height: int = 320) -> None:
-        self._last: DrawnTrials | None = None
+        self._last: TrialsFrame | None = None
         self._label_height = _LABEL_HEIGHT / (height - _MARGIN["top"] - _MARGIN["bottom"])
         self._view: object = None
         self._x = LinearScale(min=0.0, max=1.0, allow_padding=False)
         # Also where logarithms are shown: bqplot does not survive another scale under an axis.
         self._y = LinearScale(min=0.0, max=1.0, allow_padding=False)
         scales = {"x": self._x, "y": self._y}
-        self._x_axis = Axis(scale=self._x, label="step", label_offset="30px", **_AXIS_STYLE)
-        self._y_axis = Axis(scale=self._y, side="left", label="loss, smoothed", label_offset="42px", **_AXIS_STYLE)
+        self._x_axis = Axis(scale=self._x, label="step", label_offset="30px", **AXIS_COLOURS)
+        self._y_axis = Axis(scale=self._y, side="left", label="loss, smoothed", label_offset="42px", **AXIS_COLOURS)
         self.lines = [
             Lines(x=NONE, y=NONE, scales=scales, colors=[colour], line_style=stroke, stroke_width=2.0)
             for colour, stroke in styles
@@ -79,20 +60,10 @@ class TrialPlot:
             )
             for colour, _ in styles
         ]
-        self.figure = Figure(
-            marks=[*self.lines, *self.labels],
-            axes=[self._x_axis, self._y_axis],
-            fig_margin=_MARGIN,
-            padding_x=0.0,
-            padding_y=0.0,
-            animation_duration=0,
-            background_style={"fill": "transparent"},
-            display_toolbar=False,
-        )
-        self.figure.add_class("lrw-figure")
-        set_traits(self.figure.layout, height=f"{height}px", min_width="0px")
+        axes = [self._x_axis, self._y_axis]
+        self.figure = figure([*self.lines, *self.labels], axes, _MARGIN, height)
 
-    def render(self, frame: DrawnTrials) -> None:
+    def render(self, frame: TrialsFrame) -> None:
         """Show this frame's curves."""
         last, self._last = self._last, frame
         set_range(self._x, *frame.step_range)
@@ -101,23 +72,23 @@ class TrialPlot:
         for place, line in enumerate(self.lines):
             shown = frame.lines.get(place)
             if last is None or shown is not last.lines.get(place):
-                draw(line, *((NONE, NONE) if shown is None else _drawn(shown)))
+                draw(line, *((NONE, NONE) if shown is None else ending_finite(shown.steps, shown.values)))
         best = frame.best_place
         for place, line in enumerate(self.lines):
             is_plain = best is None or place == best
             set_traits(line, stroke_width=3.5 if place == best else 2.0, opacities=[1.0 if is_plain else 0.6])
         self._render_labels(frame, best)
 
-    def _render_axes(self, frame: DrawnTrials) -> None:
+    def _render_axes(self, frame: TrialsFrame) -> None:
         view = frame.step_range, frame.loss_range, frame.log
         if view == self._view:
             return
         self._view = view
         steps = [tick for tick in loss_ticks(*frame.step_range) if tick == round(tick)]
         set_ticks(self._x_axis, steps, [f"{tick:,.0f}" for tick in steps])
-        set_ticks(self._y_axis, *_loss_ticks(*frame.loss_range, frame.log))
+        set_ticks(self._y_axis, *loss_labels(*frame.loss_range, frame.log))
 
-    def _render_labels(self, frame: DrawnTrials, best: int | None) -> None:
+    def _render_labels(self, frame: TrialsFrame, best: int | None) -> None:
         names = frame.names
         ends = {place: _end(line, frame.loss_range) for place, line in frame.lines.items() if place in names}
         shown = {place: end for place, end in ends.items() if end is not None}
@@ -133,12 +104,6 @@ class TrialPlot:
             set_traits(label, text=[names[place]], font_weight=weight, visible=True)
 
 
-def _drawn(line: TrialLine) -> tuple[np.ndarray, np.ndarray]:
-    from lrwidget.live.frames import Line
-
-    return ending_finite(Line(line.steps, line.values))
-
-
 def _end(line: TrialLine, shown: tuple[float, float]) -> tuple[float, float] | None:
     """Where the number of a line stands: at its end, or where it leaves the picture."""
     finite = np.flatnonzero(np.isfinite(line.values))
@@ -149,7 +114,7 @@ def _end(line: TrialLine, shown: tuple[float, float]) -> tuple[float, float] | N
     return float(line.steps[last]), float(np.clip(line.values[last], *shown))
 
 
-def _apart(ends: dict[int, tuple[float, float]], frame: DrawnTrials, label_height: float) -> dict[int, float]:
+def _apart(ends: dict[int, tuple[float, float]], frame: TrialsFrame, label_height: float) -> dict[int, float]:
     """The heights of the names, moved up where those at about the same step would cover each other.
 
     `label_height` is a share of the picture.
@@ -164,14 +129,3 @@ def _apart(ends: dict[int, tuple[float, float]], frame: DrawnTrials, label_heigh
                 value = other + height
         placed[place] = value
     return placed
-
-
-def _loss_ticks(low: float, high: float, log: bool) -> tuple[list[float], list[str]]:
-    if not log:
-        ticks = loss_ticks(low, high)
-        return ticks, tick_labels(ticks)
-    if high - low < 1:  # less than a decade: evenly spaced losses say more
-        losses: Sequence[float] = loss_ticks(10.0**low, 10.0**high)
-        return np.log10(losses).tolist(), tick_labels(list(losses))
-    losses = lr_ticks(10.0**low, 10.0**high, most=6)
-    return np.log10(losses).tolist(), [short_number(loss) for loss in losses]

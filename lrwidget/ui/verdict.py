@@ -8,6 +8,7 @@ from lrwidget.axes import short_number
 from lrwidget.live.frames import Frame
 from lrwidget.live.session import Session
 from lrwidget.ui import markup
+from lrwidget.ui.failure_box import FailureBox
 from lrwidget.ui.parts import Act, button, set_traits
 
 
@@ -31,21 +32,19 @@ class VerdictView:
         self._session = session
         self._frame: Frame | None = None
         self._words = HTML()
-        self._failure = HTML()
         self.extend = button("Raise max LR", "Set max LR for the next run", "extend", act, self._extend)
-        self.dismiss = button("Dismiss", "Show the error no longer", "dismiss", act, session.dismiss_failure)
         self._remedies = Box([self.extend])
-        self.error = VBox([self._failure, self.dismiss]).add_class("lrw-error")
+        self._failure = FailureBox(act, session.dismiss_failure)
+        self.error = self._failure.box.add_class("lrw-error")
         self.box = VBox([self._words, self._remedies]).add_class("lrw-words")
 
     def render(self, frame: Frame) -> None:
         """Show this frame's verdict."""
         last, self._frame = self._frame, frame
         if last is None or frame.verdict != last.verdict:
-            self._words.value = markup.verdict(frame.verdict)
+            self._words.value = markup.verdict(frame.verdict.mood, frame.verdict.text, frame.verdict.advice)
         if last is None or frame.failure is not last.failure:
-            self._failure.value = markup.failure(frame.failure)
-        set_traits(self.error.layout, display="none" if frame.failure is None else "flex")
+            self._failure.render(frame.failure)
         lr = frame.verdict.extend_to
         can_extend = lr is not None and lr > frame.settings.max_lr
         if lr is not None and can_extend:

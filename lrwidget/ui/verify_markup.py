@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from lrwidget.axes import short_number
-from lrwidget.live.run import RunState
+from lrwidget.live.run_state import RunState
 from lrwidget.live.verify_frames import TrialRow, VerifyFrame
 from lrwidget.ui import markup
 from lrwidget.ui.verify_style import STROKES, colour
 
-_SIGNS = {"good": "✓", "bad": "!", "neutral": "…"}
 _DASHES = {"solid": "none", "dashed": "6 4", "dotted": "2 3", "dash_dotted": "6 3 2 3"}
 
 
@@ -26,24 +25,13 @@ def row(shown: TrialRow) -> str:
     )
 
 
-def progress(frame: VerifyFrame) -> str:
-    """What it will cost, and how far it is."""
-    if frame.state in (RunState.RUNNING, RunState.PAUSED):
-        return markup.trainings_bar("Steps of the verification", frame.fraction, frame.progress)
-    return f'<div class="lrw-progress-words"><span>{markup.text(frame.budget)}</span></div>'
-
-
 def says(frame: VerifyFrame) -> str:
     """What came out, what was refused, and what to know before."""
     parts = [markup.refusal(frame.refusal)]
     if frame.note:
         parts.append(f'<div class="lrw-verify-note" role="status">{markup.text(frame.note)}</div>')
     if frame.conclusion:
-        parts.append(
-            f'<div class="lrw-verdict lrw-{frame.mood}" role="status">'
-            f'<span class="lrw-sign" aria-hidden="true">{_SIGNS[frame.mood]}</span>'
-            f"<div>{markup.text(frame.conclusion)}</div></div>"
-        )
+        parts.append(markup.verdict(frame.mood, frame.conclusion))
     elif frame.state is RunState.IDLE and not frame.note:
         parts.append(
             '<div class="lrw-verify-note">Each rate trains for a short while from the same state on the same batches; '

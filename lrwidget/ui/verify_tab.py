@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-from ipywidgets import HTML, Box, Dropdown, Text, ToggleButton, VBox
+from ipywidgets import HTML, Box, Dropdown, Text, VBox
 
 from lrwidget.axes import short_number
 from lrwidget.live.frames import Frame
-from lrwidget.live.run import RunState
 from lrwidget.live.verify_frames import TrialRow, VerifyFrame
 from lrwidget.live.verify_model import MOST_LRS, VerifyModel
-from lrwidget.ui import markup
 from lrwidget.ui import verify_markup as words
-from lrwidget.ui.parts import Act, Explained, answer_from_here, button, set_traits
-from lrwidget.ui.trial_plot import TrialPlot
+from lrwidget.ui.parts import Act, Explained, button, set_class, set_traits
+from lrwidget.ui.trials_view import TrialsView
 from lrwidget.ui.verify_style import STYLES, css
 
 _NUM_RUNS = (2, 3, 5, 10)
 
 
-class VerifyTab:
+class VerifyTab(TrialsView):
     """The tab, a part of the widget as the others are.
 
     Parameters
@@ -55,56 +52,44 @@ class VerifyTab:
         choose: Callable[[float], object],
         repeat: Callable[[int], object] | None = None,
     ) -> None:
+        super().__init__(
+            *(model, act, start, stop),
+            start_words=("Verify", "Train for a short while at each of these rates, then put the model back"),
+            stop_words=("Stop verifying", "End the training under way and keep what has been recorded"),
+            num_steps_tip="Train steps at each rate; empty for as many as the range test has",
+            styles=STYLES,
+        )
         self._model = model
         self._act = act
         self._choose = choose
         self._frame: VerifyFrame | None = None
-        self._is_rendering = False
-        self.plot = TrialPlot(STYLES)
-        self._make_actions(start, stop)
         self._make_list()
         self._make_conclusion()
         self._make_repeat(repeat)
-        self.log = ToggleButton(description="log", tooltip="Losses on a logarithmic axis")
-        self.log.add_class("lrw-toggle").add_class("lrw-verify-log")
-        self._listen(self.log, model.show_log)
+        self.stop.add_class("lrw-verify-stop")
+        self.log.add_class("lrw-verify-log")
+        self._actions.add_class("lrw-verify-actions")
         areas = [
             VBox([self._trials, self._adding]).add_class("lrw-verify-list"),
-            VBox([self.plot.figure, self.log]).add_class("lrw-verify-picture"),
-            VBox([self._error, self._says, self._buttons]).add_class("lrw-verify-says"),
+            self._picture.add_class("lrw-verify-picture"),
+            VBox([self._failure.box, self._says, self._buttons]).add_class("lrw-verify-says"),
         ]
         style = HTML(f"<style>{css()}</style>").add_class("lrw-style")
         parts = [style, self._actions, Box(areas).add_class("lrw-verify-areas"), self._repeat]
         self.box = VBox(parts).add_class("lrw-verify")
-
-    def _make_actions(self, start: Callable[[], object], stop: Callable[[], object]) -> None:
-        tip = "Train for a short while at each of these rates, then put the model back"
-        self.start = button("Verify", tip, "run", self._act, partial(self._on_start_click, start))
-        self.start.button_style = "primary"
-        tip = "End the training under way and keep what has been recorded"
-        self.stop = button("Stop verifying", tip, "stop", self._act, stop)
-        self.stop.add_class("lrw-verify-stop")
-        self.num_steps = Text(description="steps each", continuous_update=False)
-        tip = "Train steps at each rate; empty for as many as the range test has"
-        num_steps = Explained(self.num_steps, tip)
-        self._listen(self.num_steps, self._model.set_num_steps)
-        self._progress = HTML()
-        self._actions = Box([self.start, self.stop, num_steps, self._progress]).add_class("lrw-verify-actions")
 
     def _make_list(self) -> None:
         self.rows = [_Row(self._act, partial(self._on_remove_click, i)) for i in range(MOST_LRS)]
         self._trials = VBox([row.box for row in self.rows]).add_class("lrw-trials")
         tip = "Another learning rate to try; press Enter"
         self.new_lr = Text(placeholder="another LR", continuous_update=False, tooltip=tip)
-        self._listen(self.new_lr, self._add)
+        self._inputs.listen(self.new_lr, self._add)
         tip = "Try five rates around the selected one, and follow it; forgets what came out"
         self.around = button("Around the selected LR", tip, "back", self._act, self._model.follow_selected)
         self._adding = Box([self.new_lr, self.around]).add_class("lrw-verify-add")
 
     def _make_conclusion(self) -> None:
-        self._failure, self._says = HTML(), HTML()
-        dismiss = button("Dismiss", "Show the error no longer", "dismiss", self._act, self._model.dismiss_failure)
-        self._error = VBox([self._failure, dismiss])
+        self._says = HTML()
         tip = "Move the marker to the learning rate that trains best"
         self.use = button("Use the best LR", tip, "link", self._act, self._on_use_click)
         tip = "Put a rate beyond the edge into the list; then verify again"
@@ -124,17 +109,6 @@ class VerifyTab:
         set_traits(self._repeat.layout, display="none" if repeat is None else None)
 
     # Inputs: any thread; they call intents and nothing else
-
-    def _on_start_click(self, start: Callable[[], object]) -> None:
-        answer_from_here(self.stop)
-        start()
-
-    def _listen(self, source: Any, intent: Callable[[Any], None]) -> None:
-        def on_source_value(change: Any) -> None:
-            if not self._is_rendering:
-                self._act(lambda: intent(change["new"]))
-
-        source.observe(on_source_value, "value")
 
     def _add(self, text: str) -> None:
         if text.strip():
@@ -157,39 +131,22 @@ class VerifyTab:
 
     # Output: written here alone
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a verification is under way, so that there is more to draw."""
-        return self._model.is_busy
-
     def render(self, frame: Frame) -> None:
         """Show what this frame of the widget means for the trainings, and how they are."""
         self._model.follow(frame)
-        last, self._frame = self._frame, self._model.frame()
-        self._is_rendering = True  # what is written here comes back as a change, but is nobody's wish
-        try:
-            self._write(self._frame, last)
-        finally:
-            self._is_rendering = False
+        self._frame = self._model.frame()
+        with self._inputs.quiet():
+            self._write(self._frame)
 
-    def _write(self, frame: VerifyFrame, last: VerifyFrame | None) -> None:
-        is_busy = frame.state in (RunState.RUNNING, RunState.PAUSED)
-        if last is None or is_busy != (last.state in (RunState.RUNNING, RunState.PAUSED)):
-            (self.box.add_class if is_busy else self.box.remove_class)("lrw-is-busy")
-        set_traits(self.start, disabled=not frame.can_start)
-        for control in (self.num_steps, self.new_lr, self.around):
-            set_traits(control, disabled=is_busy)
+    def _write(self, frame: VerifyFrame) -> None:
+        is_busy = frame.state.is_active
+        self._render_trials(frame, "Steps of the verification")
+        set_traits(self.new_lr, value="", disabled=is_busy)
+        set_traits(self.around, disabled=is_busy)
         set_traits(self.repeat, disabled=is_busy or not frame.can_repeat)
-        set_traits(self.num_steps, value=str(frame.num_steps))
-        set_traits(self.new_lr, value="")
-        set_traits(self.log, value=frame.log)
-        set_traits(self._progress, value=words.progress(frame))
         for i, row in enumerate(self.rows):
             row.render(frame.rows[i] if i < len(frame.rows) else None, is_busy)
-        self.plot.render(frame)
         set_traits(self._says, value=words.says(frame))
-        set_traits(self._failure, value=markup.failure(frame.failure))
-        set_traits(self._error.layout, display=None if frame.failure else "none")
         set_traits(self.use.layout, display=None if frame.best_lr is not None else "none")
         is_there = any(row.is_best and row.is_selected for row in frame.rows)
         set_traits(self.use, disabled=is_busy or is_there)
@@ -205,7 +162,6 @@ class _Row:
         self._words = HTML()
         self.remove = button("", "Take this learning rate out of the list", "dismiss", act, remove)
         self.box = Box([self._words, self.remove]).add_class("lrw-trial")
-        self._is_best = False
 
     def render(self, shown: TrialRow | None, is_busy: bool) -> None:
         set_traits(self.box.layout, display="none" if shown is None else None)
@@ -213,6 +169,4 @@ class _Row:
             return
         set_traits(self._words, value=words.row(shown))
         set_traits(self.remove, disabled=is_busy)
-        if shown.is_best != self._is_best:
-            self._is_best = shown.is_best
-            (self.box.add_class if shown.is_best else self.box.remove_class)("lrw-trial-best")
+        set_class(self.box, "lrw-trial-best", shown.is_best)

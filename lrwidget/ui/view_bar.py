@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ipywidgets import Box, Dropdown, ToggleButton
 
 from lrwidget.diagnosis import TYPICAL_RANGES
@@ -11,7 +9,7 @@ from lrwidget.live.frames import Frame
 from lrwidget.live.session import Session
 from lrwidget.suggestions import RULES
 from lrwidget.ui.curve import CurveView
-from lrwidget.ui.parts import Act, Explained, button, set_traits
+from lrwidget.ui.parts import Act, Explained, Inputs, button, set_traits
 
 _NONE = "none"  # a list shows nothing at all for None
 
@@ -30,19 +28,18 @@ class ViewBar:
     """
 
     def __init__(self, session: Session, act: Act, curve: CurveView) -> None:
-        self._act = act
         self._curve = curve
-        self._is_rendering = False
+        self._inputs = Inputs(act)
         self.rule = Dropdown(options={_words(rule): rule for rule in RULES}, value="default", description="Rule")
-        self._listen(self.rule, session.follow_rule)
+        self._inputs.listen(self.rule, session.follow_rule)
         self.typical = Dropdown(options=[_NONE, *TYPICAL_RANGES], value=_NONE, description="Usual for")
-        self._listen(self.typical, lambda name: session.show_typical(None if name == _NONE else name))
+        self._inputs.listen(self.typical, lambda name: session.show_typical(None if name == _NONE else name))
         self.log = self._toggle("log", "Losses on a logarithmic axis")
-        self._listen(self.log, session.show_log)
+        self._inputs.listen(self.log, session.show_log)
         self.norms = self._toggle("grad norm", "Show the gradient norm, where the train step reports it")
-        self._listen(self.norms, self._show_norms)
+        self._inputs.listen(self.norms, self._show_norms)
         self.zoom = self._toggle("zoom", "Zoom with the wheel and pan with the mouse; the marker rests meanwhile")
-        self._listen(self.zoom, curve.zoom)
+        self._inputs.listen(self.zoom, curve.zoom)
         self.reset = button("reset", "Show the whole curve again", "back", act, curve.reset)
         self.png = button("PNG", "Save the figure as a PNG file", "save", act, curve.save_png)
         self.svg = button("SVG", "Save the figure as an SVG file", "save", act, curve.save_svg)
@@ -57,27 +54,17 @@ class ViewBar:
 
     def render(self, frame: Frame) -> None:
         """Show this frame's choices."""
-        self._is_rendering = True  # what is written here comes back as a change, but is nobody's wish
-        try:
+        with self._inputs.quiet():
             set_traits(self.rule, value=frame.guide.rule)
             set_traits(self.typical, value=frame.architecture or _NONE)
             set_traits(self.log, value=frame.curve.log)
             set_traits(self.norms, disabled=frame.curve.norms is None)
-        finally:
-            self._is_rendering = False
 
     def _show_norms(self, is_wanted: bool) -> None:
         self._curve.norms.is_wanted = is_wanted
 
     def _toggle(self, name: str, tooltip: str) -> ToggleButton:
         return ToggleButton(description=name, tooltip=tooltip).add_class("lrw-toggle")
-
-    def _listen(self, source: Any, intent: Any) -> None:
-        def on_source_value(change: Any) -> None:
-            if not self._is_rendering:
-                self._act(lambda: intent(change["new"]))
-
-        source.observe(on_source_value, "value")
 
 
 def _words(rule: str) -> str:

@@ -9,14 +9,14 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from lrwidget.finder import LearningRateFinder
-from lrwidget.live.driver import MakeJob
-from lrwidget.live.workbench import Workbench
+from lrwidget.live.workbench import MakeRangeTest, Workbench
 from lrwidget.result import RangeTestResult
 from lrwidget.steps import TrainStep
 from lrwidget.ui.body import Body
 from lrwidget.ui.front_end import is_live
-from lrwidget.ui.parts import guard_messages, tree
+from lrwidget.ui.parts import close_tree, guard_messages
 from lrwidget.ui.pump import Pump
+from lrwidget.ui.running import run_here, start_or_run, wait_for
 from lrwidget.ui.traits import SETTINGS, PublicTraits
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class LRFinderWidget(PublicTraits):
         The settings of the first run, and where the sliders stand.
     make_job
         Another way to run: given the settings, an iterator of records that knows how to stop (see
-        `lrwidget.live.run.Job`); ``train_step`` is then only what tells which model is trained.
+        `lrwidget.live.job.Job`); ``train_step`` is then only what tells which model is trained.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class LRFinderWidget(PublicTraits):
         train_step: TrainStep | None,
         *,
         finder: LearningRateFinder | None = None,
-        make_job: MakeJob | None = None,
+        make_job: MakeRangeTest | None = None,
     ) -> None:
         self._bench = Workbench(train_step, finder or LearningRateFinder(), make_job)
         self._session = self._bench.session
@@ -143,11 +143,7 @@ class LRFinderWidget(PublicTraits):
         RuntimeError
             If a run is under way, or the widget is closed.
         """
-        if not is_live():
-            self.run(num_runs)
-            return
-        self._bench.begin(num_runs).start()
-        self._pump.request()
+        start_or_run(self._bench.begin(num_runs), self._pump)
 
     def run(self, num_runs: int = 1) -> RangeTestResult:
         """Run to the end, here and now, and return the result.
@@ -165,13 +161,7 @@ class LRFinderWidget(PublicTraits):
         BaseException
             What the train step raises, Ctrl-C too; the widget shows it, and ``partial_result`` holds what there is.
         """
-        run = self._bench.begin(num_runs)
-        self._pump.request()
-        try:
-            run.run()
-        finally:
-            self._pump.flush()
-        return run.result  # type: ignore[no-any-return]
+        return run_here(self._bench.begin(num_runs), self._pump)  # type: ignore[no-any-return]
 
     def pause(self) -> None:
         """Begin no further step until `resume`."""
@@ -204,13 +194,7 @@ class LRFinderWidget(PublicTraits):
             What the train step raised; Ctrl-C, which stops the run.
         """
         run = self._bench.driver.newest
-        if run is None:
-            return None
-        try:
-            return run.wait(timeout)  # type: ignore[no-any-return]
-        finally:
-            if run.has_ended():
-                self._pump.flush()
+        return None if run is None else wait_for(run, self._pump, timeout)
 
     def clear(self) -> None:
         """Forget all curves and the user's choice.
@@ -230,9 +214,7 @@ class LRFinderWidget(PublicTraits):
         self._is_closed = True
         self._bench.close()
         self._pump.close()
-        for widget in tree([self, self._body]):
-            if widget is not self:
-                widget.close()
+        close_tree([self, self._body], but=self)
         super().close()
 
     # --- what came out ---

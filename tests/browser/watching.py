@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lrwidget import LearningRateFinder
 from lrwidget.log import LogWriter
-from lrwidget.result import Recording
+from lrwidget.recording import Recording
 from tests.browser.widget import Widget
 
 # Notes, for each number of points that the smoothed curve has had on the screen, when that was (seconds since 1970).

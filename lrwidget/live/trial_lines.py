@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from lrwidget.live.drawing import Range, drawable, evenly, shown_range, steady
-from lrwidget.live.verify_frames import TrialLine
+from lrwidget.live.trial_frames import TrialLine
 from lrwidget.result import FloatArray
 from lrwidget.trials import centred_mean
 

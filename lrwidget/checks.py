@@ -1,0 +1,35 @@
+"""Checks of arguments: what was wanted, what came, and the remedy."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lrwidget.steps import TrainStep
+
+
+def checked_train_step(train_step: TrainStep | None) -> TrainStep:
+    """The train step, or the error that says what came instead."""
+    if not callable(train_step):
+        raise TypeError(f"need a train step, a callable lr -> loss, got {train_step!r}")
+    return train_step
+
+
+def checked_count(name: str, value: Any, lowest: int, remedy: str) -> int:
+    """A whole number of at least `lowest`, or the error that says what came instead."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"need a whole number {name} >= {lowest}, got {name}={value!r}; pass an int")
+    if value < lowest:
+        raise ValueError(f"need {name} >= {lowest}, got {name}={value}; {remedy}")
+    return int(value)
+
+
+def finite_number(name: str, value: Any) -> float:
+    """The number as a float, or the error that says what came instead."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"need a real number {name}, got {name}={value!r}; pass a float")
+    if not math.isfinite(value):
+        raise ValueError(f"need a finite {name}, got {name}={value}")
+    return float(value)
