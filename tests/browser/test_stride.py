@@ -28,12 +28,13 @@ race = Race(Parabola, lrs=[0.001, 0.3, 1.01], num_steps=100)
 race
 """
 
-# What bqplot does to axes on a busy page, a moment after the marks of a figure have come: ticks where they were while the
-# figure had no width.
+# What bqplot does to axes on a busy page, a moment after the marks of a figure have come: ticks where they were while
+# the figure had no width.
 _MISPLACE = """() => new MutationObserver(() => {
     for (const figure of document.querySelectorAll('.lrw-figure:has(.g_legend):not([data-misplaced])')) {
         figure.dataset.misplaced = ''
-        setTimeout(() => figure.querySelectorAll('.tick').forEach(tick => tick.setAttribute('transform', 'translate(-9,0)')))
+        const misplace = tick => tick.setAttribute('transform', 'translate(-9,0)')
+        setTimeout(() => figure.querySelectorAll('.tick').forEach(misplace))
     }
 }).observe(document.body, {childList: true, subtree: true})"""
 
