@@ -101,6 +101,8 @@ def test_binder_installs_what_was_tested() -> None:
     assert (ROOT / "binder/runtime.txt").read_text().strip() == "python-3.11"
     lines = (ROOT / "binder/requirements.txt").read_text().splitlines()
     assert f"torch=={PINS['torch']}+cpu" in lines
+    # What repo2docker puts into every image is renewed with JupyterLab: an older notebook would not go with it.
+    assert {"-e .[notebooks]", "notebook"} <= set(lines)
     assert (ROOT / "binder" / next(line[3:] for line in lines if line.startswith("-c "))).resolve().is_file()
 
 

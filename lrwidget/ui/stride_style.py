@@ -20,8 +20,9 @@ CSS = f"""
   overflow: visible; }}
 .lrwidget .lrw-stride .lrw-setting .widget-label, .lrwidget.lrw-stride .lrw-setting .widget-label {{ width: 84px;
   min-width: 84px; }}
+.lrwidget.lrw-stride .lrw-setting > .lrw-number {{ width: 84px; }}
 .lrw-stride-lr {{ overflow: visible; min-width: 0; }}
-.lrw-ruler {{ position: relative; height: 20px; margin: -6px 62px 0 92px; font-size: 12px; line-height: 16px; }}
+.lrw-ruler {{ position: relative; height: 20px; margin: -6px 84px 0 92px; font-size: 12px; line-height: 16px; }}
 .lrw-ruler-beyond {{ position: absolute; right: 8px; top: 2px; height: 3px; border-radius: 2px;
   background: var(--lrw-bad); }}
 .lrw-ruler-words {{ position: absolute; top: 6px; right: 8px; color: var(--lrw-bad); white-space: nowrap; }}

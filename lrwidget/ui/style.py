@@ -105,6 +105,7 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
   border-color: transparent; background: transparent; }
 .lrwidget .lrw-number input:hover, .lrwidget .lrw-number input:focus { border-color: var(--lrw-edge);
   background: var(--lrw-soft); }
+.lrwidget .lrw-number input[type=number] { appearance: textfield; }
 .lrw-refusal { color: var(--lrw-bad); font-size: 12px; }
 
 .lrwidget .lrw-tabs { margin: 0; }
@@ -175,6 +176,9 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrw-run-row .lrw-run-summary .widget-html-content { font-size: 12px; }
 .lrw-curve { overflow: visible; padding: 0; gap: 0; }
 .lrw-figure { width: 100%; margin: 0; }
+/* On a busy page bqplot can leave the axes as they were before the figure had a width. It draws them anew when the
+   width changes, as it does here once the marks are there. */
+.lrw-figure:not(:has(.g_legend)) { width: calc(100% - 1px); }
 /* Tooltips of figures hang on the page, outside of the widget. */
 .bqplot_mark_tooltip:has(.lrw-tooltip) { padding: 2px 6px; border: 1px solid var(--jp-border-color2, #d9dee3);
   border-radius: 4px; background: var(--jp-layout-color1, #ffffff); box-shadow: 0 2px 6px rgb(0 0 0 / 25%);

@@ -36,7 +36,7 @@ CSS = (
 .lrw-sweep .lrw-choices > * { margin: 0; width: auto; }
 .lrw-sweep .lrw-choices select { min-width: 110px; }
 .lrw-sweep .lrw-choices .widget-label { width: auto; color: var(--lrw-faint); margin-right: 6px; }
-.lrw-sweep .lrw-tables { display: flex; flex-flow: row wrap; gap: 12px 28px; }
+.lrw-sweep .lrw-tables { display: flex; flex-flow: row wrap; align-items: flex-end; gap: 12px 28px; }
 .lrw-sweep table { border-collapse: separate; border-spacing: 2px; font-variant-numeric: tabular-nums; }
 .lrw-sweep caption { text-align: left; padding-bottom: 2px; }
 .lrw-sweep caption b { font-weight: 600; white-space: nowrap; }

@@ -28,6 +28,19 @@ race = Race(Parabola, lrs=[0.001, 0.3, 1.01], num_steps=100)
 race
 """
 
+# What bqplot does to axes on a busy page, a moment after the marks of a figure have come: ticks where they were while
+# the figure had no width.
+_MISPLACE = """() => new MutationObserver(() => {
+    for (const figure of document.querySelectorAll('.lrw-figure:has(.g_legend):not([data-misplaced])')) {
+        figure.dataset.misplaced = ''
+        const misplace = tick => tick.setAttribute('transform', 'translate(-9,0)')
+        setTimeout(() => figure.querySelectorAll('.tick').forEach(misplace))
+    }
+}).observe(document.body, {childList: true, subtree: true})"""
+
+_TICKS = """[...document.querySelectorAll('.lrw-figure[data-misplaced] g.axis .tick')]
+    .map(tick => tick.getAttribute('transform'))"""
+
 
 def open_cell(lab: LabPage, code: str) -> None:
     lab.open(lab.server.add_notebook("course.ipynb", code))
@@ -71,6 +84,24 @@ def test_the_stride_plays_steps_and_follows_the_slider(lab: LabPage, surface: st
         arg=drawn,
     )
     assert lab.evaluate("stride.verdict.message") in lab.page.locator(".lrw-verdict").inner_text()
+
+
+def test_axes_that_bqplot_has_misplaced_are_drawn_anew(lab: LabPage) -> None:
+    """Ticks that are left where they were before a figure had a width are where they belong a moment later."""
+    lab.open(lab.server.add_notebook("course.ipynb", STRIDE.format(settings="")))
+    lab.page.evaluate(_MISPLACE)
+    lab.run_cell(0)
+    lab.page.wait_for_function("document.querySelectorAll('.lrw-figure[data-misplaced]').length === 3")
+    lab.page.wait_for_function(f"(ticks => ticks.length > 15 && !ticks.includes('translate(-9,0)'))({_TICKS})")
+
+
+@pytest.mark.parametrize("lr", [0.002, 0.00123])
+def test_a_small_rate_fits_its_box(lab: LabPage, lr: float) -> None:
+    """All digits that the slider gives a rate are seen, also the last."""
+    open_cell(lab, STRIDE.format(settings=f"lr={lr}"))
+    box = lab.page.locator(".lrw-stride-lr input")
+    assert box.input_value() == str(lr)
+    assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
 
 
 def test_the_rate_that_was_asked_for_is_not_rounded_by_the_browser(lab: LabPage) -> None:

@@ -10,9 +10,9 @@ goes to ``results_live.md`` too.
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
-import sys
 import time
 from pathlib import Path
 
@@ -130,9 +130,19 @@ def print_table(is_kept: bool) -> None:
         SAVED.write_text(PREFACE + "\n```\n" + "\n".join(lines) + "\n```\n")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """What the command does."""
+    parser = argparse.ArgumentParser(prog="python -m tests.regret.live", description="score verification by training")
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--save", action="store_true", help=f"write the table to {SAVED.name} too")
+    choice.add_argument("--truth", action="store_true", help=f"make {TRUTH.name} anew (half an hour)")
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    if "--truth" in sys.argv[1:]:
+    if options.truth:
         compute_truth()
     else:
-        print_table("--save" in sys.argv[1:])
+        print_table(options.save)
+
+
+if __name__ == "__main__":
+    main()
