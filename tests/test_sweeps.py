@@ -502,7 +502,9 @@ def test_a_dask_cluster_survives_the_death_of_a_worker(cluster, tmp_path):
     finder = LearningRateFinder(min_lr=1e-4, max_lr=10.0, num_steps=60)
     job = Sweep(sweep_steps.digits_mlp, grid, finder=finder, executor=cluster.get_executor())
     runs = [next(job), next(job)]
-    worker = int(next(tmp_path.iterdir()).name.split("-")[0])
+    known = set(tmp_path.iterdir())
+    wait_for(lambda: set(tmp_path.iterdir()) - known)  # one that begins now: no worker is killed between two
+    worker = int((set(tmp_path.iterdir()) - known).pop().name.split("-")[0])
     os.kill(worker, signal.SIGKILL)
     runs.extend(job)
     assert sorted(run.index for run in runs) == list(range(12))
