@@ -8,6 +8,7 @@ curve itself, so the unit and the zero of the loss do not matter.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -111,6 +112,12 @@ def analyse(lrs: ArrayLike, losses: ArrayLike) -> Curve | None:
         As `lrwidget.smoothing.smooth`.
     """
     lrs, losses = checked_curve(lrs, losses)
+    return _read(lrs.tobytes(), losses.tobytes())
+
+
+@lru_cache(maxsize=1)  # suggestion and diagnosis are asked for in turn, of one curve
+def _read(lrs_bytes: bytes, losses_bytes: bytes) -> Curve | None:
+    lrs, losses = np.frombuffer(lrs_bytes), np.frombuffer(losses_bytes)
     usable = np.abs(losses) <= HUGE  # False for NaN
     if usable.sum() < MIN_LOSSES:
         return None

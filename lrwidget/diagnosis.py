@@ -222,9 +222,17 @@ def _decades_to(curve: Curve, index: int) -> float:
 
 
 def _is_still_falling(curve: Curve) -> bool:
-    """Whether the lowest smoothed loss lies at the end, and the last tenth of the fall is not yet a plateau."""
+    """Whether the lowest smoothed loss lies at the end, and the last tenth of the fall is not yet a plateau.
+
+    It is none within half a decade, nor where it took hardly longer than a tenth did before it.
+    """
     last = len(curve.lrs) - 1
-    return curve.minimum >= last - 1 and curve.log10_lr(last) - curve.log10_lr(curve.fall_end) < 0.5
+    if curve.minimum < last - 1:
+        return False
+    if curve.log10_lr(last) - curve.log10_lr(curve.fall_end) < 0.5:
+        return True
+    first_tenth = int(np.argmax(curve.smoothed < curve.start - 0.1 * curve.fall))
+    return last - curve.fall_end < 1.5 * (curve.fall_end - first_tenth) / 8
 
 
 def _repeats(curve: Curve) -> bool:

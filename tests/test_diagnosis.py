@@ -118,6 +118,17 @@ def test_a_range_that_is_too_small_says_how_far_to_go() -> None:
     assert "3e-2" in diagnosis.advice
 
 
+@pytest.mark.parametrize("num_steps", [50, 100, 300])
+def test_a_fall_that_goes_on_to_the_end_is_no_good_curve(num_steps: int) -> None:
+    """A straight line over all eight decades has its last tenth .8 decades from the end, and is no plateau."""
+    lrs = sweep(num_steps)
+    falling = diagnose(lrs, 2 - np.linspace(0, 1, num_steps))
+    assert (falling.kind, falling.extend_to) == ("range_too_small", 100)
+    level = np.log10(lrs[-1]) - 2  # the same fall, at its end two decades before that of the sweep
+    levelled = diagnose(lrs, 2 - np.interp(np.log10(lrs), [-7, level], [0, 1]))
+    assert levelled.kind == "ok"
+
+
 def test_a_loss_that_breaks_off_without_having_fallen_is_not_finite() -> None:
     """Flat and then NaN points to the data, not to the learning rate."""
     losses = np.append(2.3 + 0.05 * noise(9)[:60], np.nan)
