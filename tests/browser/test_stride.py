@@ -67,6 +67,7 @@ def test_the_stride_plays_steps_and_follows_the_slider(lab: LabPage, surface: st
     lab.wait_until("stride.position > 5")
     lab.button("Pause").click()
     lab.wait_until("not stride._clock.playing")
+    lab.page.wait_for_timeout(300)  # a step may still be on its way to the kernel
     stopped = lab.evaluate("stride.position")
     lab.page.wait_for_timeout(300)
     assert lab.evaluate("stride.position") == stopped < 60
