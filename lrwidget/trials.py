@@ -12,7 +12,7 @@ import numpy as np
 from lrwidget.result import FloatArray, StopReason
 from lrwidget.smoothing import HUGE, check_smooth_factor
 
-Verdict: TypeAlias = Literal["best", "as good", "worse", "clearly worse", "diverged", "not finished"]
+Verdict: TypeAlias = Literal["best", "as good", "catching up", "worse", "clearly worse", "diverged", "not finished"]
 TIED: tuple[Verdict, ...] = ("best", "as good")
 
 WINDOW = 20  # steps over which a training under way is compared with the best one
@@ -90,8 +90,9 @@ class Standing:
         The excess as a share of what the best one has fallen: the regret of this rate, as far as a short training
         shows it. Infinite if the best one has not fallen.
     verdict
-        "best", "as good" (as the best, within twice the standard error or 0.5 % of its fall), "worse", "clearly
-        worse" (stopped early), "diverged" or "not finished".
+        "best", "as good" (as the best, within twice the standard error or 0.5 % of its fall), "catching up" (a lower
+        rate that will be as good after another quarter of the steps, if the excess goes on to shrink as it did over
+        the last half), "worse", "clearly worse" (stopped early), "diverged" or "not finished".
     num_steps
         How many steps it trained.
     trial
@@ -127,6 +128,11 @@ def rank(trials: Sequence[Trial]) -> list[Standing]:
 
     Trainings are compared over as many steps as the shortest finished one has. One that ends far above its start is
     ranked, but counts as diverged.
+
+    Notes
+    -----
+    Early on the higher of two good rates is ahead; in the end it is often the lower one, as it comes closer to the
+    minimum. So a lead over a lower rate says little where it melts away under the eyes: that one is catching up.
     """
     finished = {i: t for i, t in enumerate(trials) if t.is_finished}
     num_steps = min((len(t.losses) for t in finished.values()), default=0)
@@ -134,6 +140,10 @@ def rank(trials: Sequence[Trial]) -> list[Standing]:
     tails = {i: t.losses[tail] for i, t in finished.items()}
     order = sorted(tails, key=lambda i: float(tails[i].mean()))
     standings = [_standing(place, i, trials[i], tails, order[0]) for place, i in enumerate(order, 1)]
+    standings = [
+        replace(s, verdict="catching up") if _catches_up(s, trials, trials[order[0]], num_steps) else s
+        for s in standings
+    ]
     return standings + [_unranked(i, t) for i, t in enumerate(trials) if i not in finished]
 
 
@@ -239,6 +249,18 @@ def _standing(place: int, index: int, trial: Trial, tails: Mapping[int, FloatArr
         return replace(standing, verdict="best")
     is_as_good = standing.is_within_noise or standing.is_negligible
     return replace(standing, verdict="as good") if is_as_good else standing
+
+
+def _catches_up(standing: Standing, trials: Sequence[Trial], best: Trial, num_steps: int) -> bool:
+    """Whether a lower rate that is worse will not be after as many steps again as the final loss is taken from."""
+    length = tail_length(num_steps)
+    if standing.verdict != "worse" or standing.lr >= best.lr or num_steps < 2 * length:
+        return False
+    compared = slice(num_steps - 2 * length, num_steps)
+    excess = trials[standing.trial].losses[compared] - best.losses[compared]
+    before, now = float(excess[:length].mean()), float(excess[length:].mean())
+    fall = float(best.losses[0] - best.losses[num_steps - length : num_steps].mean())
+    return now + (now - before) <= _NEGLIGIBLE_FRACTION * fall
 
 
 def _has_risen(trial: Trial, tail: FloatArray) -> bool:

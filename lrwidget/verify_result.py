@@ -64,8 +64,8 @@ class VerifyResult:
 
         The middle is the geometric mean of their rates, and of two as near to it the lower: what a short training
         does not tell apart, a longer one does by what the higher rate no longer gains. A suggestion (`centre_lr`) is
-        kept if the lowest loss gains no more than 0.5 % of its fall over it: that may turn around too. None if no
-        training came to an end, or each ended above its start.
+        kept if the lowest loss gains no more than 0.5 % of its fall over it, or if it is catching up: that may turn
+        around too. None if no training came to an end, or each ended above its start.
         """
         tied = _tied(self.ranking)
         if not tied:
@@ -73,7 +73,7 @@ class VerifyResult:
         logs = [math.log(standing.lr) for standing in tied]
         middle = float(np.mean(logs))
         place = min(range(len(tied)), key=lambda i: (round(abs(logs[i] - middle), 9), logs[i]))
-        kept = next((standing for standing in tied if standing.is_negligible and self._is_centre(standing.lr)), None)
+        kept = next((s for s in self.ranking if self._is_centre(s.lr) and _is_kept(s)), None)
         return self.trials[(kept or tied[place]).trial]
 
     def _is_centre(self, lr: float) -> bool:
@@ -86,13 +86,20 @@ class VerifyResult:
         return None if best is None else best.lr
 
     @property
+    def leading_lr(self) -> float | None:
+        """The rate with the lowest final loss where `best_lr` is catching up with it, else None."""
+        best = self.best
+        is_behind = any(s.verdict == "catching up" for s in self.ranking if best is self.trials[s.trial])
+        return self.ranking[0].lr if is_behind else None
+
+    @property
     def edge(self) -> Literal["lowest", "highest"] | None:
         """Whether the best rate is the lowest or the highest one tried, so that a better one may lie beyond.
 
         None also where it cannot be told from others: then the end of the range is not where it gets better.
         """
         best = self.best
-        if best is None or len(self.trials) < 2 or len(self.tied_lrs) > 1:
+        if best is None or len(self.trials) < 2 or len(self.tied_lrs) > 1 or self.leading_lr is not None:
             return None
         return "lowest" if best is self.trials[0] else "highest" if best is self.trials[-1] else None
 
@@ -120,6 +127,11 @@ class VerifyResult:
 
     def __str__(self) -> str:
         return "\n".join([_headline(self), *_table(self.ranking), *_conclusion(self)])
+
+
+def _is_kept(standing: Standing) -> bool:
+    """Whether a suggestion with this standing is not to be left."""
+    return standing.verdict == "catching up" or (standing.verdict in TIED and standing.is_negligible)
 
 
 def _tied(ranking: Sequence[Standing]) -> list[Standing]:
@@ -156,6 +168,9 @@ def _conclusion(result: VerifyResult) -> list[str]:
             return ["Best LR: none", result.range_test.suggest().reason]
         return ["Best LR: none; no training ended with a lower loss than it began with"]
     lines = [f"Best LR: {result.best_lr:.1e}"]
+    if result.leading_lr is not None:
+        lines.append(f"It is catching up with {result.leading_lr:.1e}, whose lead melts away.")
+        return lines
     others = [lr for lr in result.tied_lrs if lr != result.best_lr]
     if others:
         lines.append("As good, as far as this shows: " + ", ".join(f"{lr:.1e}" for lr in others) + ".")

@@ -138,6 +138,47 @@ def test_a_two_hundredth_of_the_fall_is_no_difference():
     assert rank([trial(0.1, best), trial(0.2, falling_to(0.5 + 0.0076))])[1].verdict == "worse"
 
 
+def excess_in_quarters(third, last):
+    """Losses of 100 steps that lie so far above those of `falling_to(0.5)` in the last two quarters."""
+    losses = falling_to(0.5)
+    losses[50:75] += third
+    losses[75:] += last
+    return losses
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (1e-6, 1e3), (1e6, -100.0)])
+def test_a_lower_rate_whose_excess_melts_away_is_catching_up(scale, shift):
+    """By hand: .3 and then .15 goes on to 0, .3 and then .2 to .1; a higher rate is not waited for."""
+    best = trial(0.2, scale * falling_to(0.5) + shift)
+    for lr, quarters, verdict in (
+        (0.1, (0.3, 0.15), "catching up"),
+        (0.1, (0.3, 0.2), "worse"),
+        (0.1, (0.2, 0.2), "worse"),
+        (0.4, (0.3, 0.15), "worse"),
+    ):
+        ranking = rank([best, trial(lr, scale * excess_in_quarters(*quarters) + shift)])
+        assert [s.verdict for s in ranking] == ["best", verdict]
+
+
+def test_a_short_horizon_does_not_decide_for_the_higher_rate():
+    """On f(x) = x^2 / 2 with noise in the gradient the higher rate is ahead after 40 steps, and behind in the end."""
+
+    def train(lr, num_steps):
+        rng = np.random.default_rng(5)
+        x, losses = np.full(400, 10.0), []
+        for _ in range(num_steps):
+            losses.append(float(np.mean(x**2) / 2))
+            x -= lr * (x + 2 * rng.normal(size=400))
+        return trial(lr, losses)
+
+    low, high = 0.06, 0.25
+    assert [(s.lr, s.verdict) for s in rank([train(low, 40), train(high, 40)])] == [
+        (high, "best"),
+        (low, "catching up"),
+    ]
+    assert rank([train(low, 400), train(high, 400)])[0].lr == low
+
+
 def test_independent_trainings_of_one_rate_are_called_worse_no_more_often_than_chance():
     """Where nothing differs but the noise, the runner-up is "worse" in at most one of ten cases."""
     rng = np.random.default_rng(2)

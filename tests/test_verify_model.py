@@ -10,7 +10,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from lrwidget import LearningRateFinder
+from lrwidget import LearningRateFinder, StopReason
+from lrwidget.live import verify_words
 from lrwidget.live.driver import Driver
 from lrwidget.live.run import Run
 from lrwidget.live.run_state import RunState
@@ -18,6 +19,8 @@ from lrwidget.live.session import Session
 from lrwidget.live.trial_lines import LineMaker
 from lrwidget.live.verify_frames import VerifyFrame
 from lrwidget.live.verify_model import MOST_LRS, VerifyModel
+from lrwidget.trials import Trial
+from lrwidget.verify_result import VerifyResult
 
 SECONDS = 10
 FINDER = LearningRateFinder(min_lr=1e-4, max_lr=10.0, num_steps=40)
@@ -216,6 +219,18 @@ def test_ties_are_said() -> None:
     stage.model.remove(0.2)
     frame = stage.verify()
     assert frame.conclusion == "8e-1 trains well; 4e-1 does about as well."
+
+
+def test_a_suggestion_that_is_catching_up_is_explained() -> None:
+    """The marker's rate is behind by .1, a third of what it was: the list and the sentence say why it stays."""
+    leading = np.maximum(2.0 - 0.1 * np.arange(40), 0.5)
+    late = leading + np.where(np.arange(40) < 30, 0.3, 0.1)
+    trials = [Trial(lr, np.full(40, lr), losses, StopReason.COMPLETED) for lr, losses in ((0.1, late), (0.4, leading))]
+    result = VerifyResult(tuple(trials), 40, centre_lr=0.1)
+    assert (
+        verify_words.conclusion(result) == "1e-1 is catching up with 4e-1, so a longer training may go better with it."
+    )
+    assert verify_words.standing(result.ranking[1])[1].endswith(", catching up")
 
 
 def test_where_nothing_trains_lower_rates_are_advised() -> None:

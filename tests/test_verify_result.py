@@ -48,6 +48,22 @@ def test_a_suggestion_is_kept_if_next_to_nothing_is_gained_by_leaving_it():
     assert result_of(*trials, centre_lr=1.0).best_lr == result_of(*trials).best_lr == 0.1
 
 
+def test_a_suggestion_that_is_catching_up_is_kept():
+    """Where its excess melts away, the higher rate is ahead only for now; no other rate is kept for that."""
+    late = trial(0.1, 0.5).losses.copy()
+    late[30:45] += 0.3
+    late[45:] += 0.12
+    trials = Trial(0.1, np.full(60, 0.1), late, StopReason.COMPLETED), trial(0.4, 0.5), trial(1.6, 1.0)
+    result = result_of(*trials, centre_lr=0.1)
+    assert (result.ranking[0].lr, result.best_lr, result.tied_lrs) == (0.4, 0.1, [0.4])
+    assert "catching up, by 0.12" in str(result)
+    assert str(result).endswith("Best LR: 1.0e-01\nIt is catching up with 4.0e-01, whose lead melts away.")
+    assert (result.leading_lr, result.edge) == (0.4, None)
+    for centre_lr in (None, 0.4):
+        other = result_of(*trials, centre_lr=centre_lr)
+        assert (other.best_lr, other.leading_lr) == (0.4, None)
+
+
 def test_where_noise_hides_the_best_one_a_suggestion_at_the_edge_of_the_tie_is_left():
     """Noise may hide a large gain: the middle of what cannot be told apart loses least, whatever it was."""
     rng = np.random.default_rng(0)

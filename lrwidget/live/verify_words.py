@@ -41,7 +41,7 @@ def standing(place: Standing) -> tuple[str, str]:
     if place.rank == 1:
         return loss, "lowest loss"
     above = f"{place.excess:+.2g} ± {place.excess_error:.1g}"
-    return loss, f"{above}, as good" if place.verdict == "as good" else above
+    return loss, f"{above}, {place.verdict}" if place.verdict in ("as good", "catching up") else above
 
 
 def conclusion(result: VerifyResult) -> str:
@@ -51,6 +51,9 @@ def conclusion(result: VerifyResult) -> str:
         if all(place.verdict == "not finished" for place in ranking):
             return "No training came to its end, so there is nothing to compare."
         return "No training ended with a lower loss than it began with: try lower rates."
+    if result.leading_lr is not None:
+        leader = short_number(result.leading_lr)
+        return f"{short_number(best)} is catching up with {leader}, so a longer training may go better with it."
     others = [short_number(lr) for lr in result.tied_lrs if lr != best]
     if others:
         words = (

@@ -38,6 +38,7 @@ _HEADROOM = 0.5  # share of the fall that is shown above the start
 _WORDS = {
     "best": ("trains best", "good"),
     "as good": ("as good", "good"),
+    "catching up": ("catching up", ""),
     "worse": ("behind", ""),
     "clearly worse": ("far behind", ""),
     "diverged": ("diverged", "bad"),
