@@ -62,6 +62,8 @@ class Curve:
     onset
         Where the explosion begins, a broken index into `lrs`: the mean over stricter and laxer views of what one is;
         the number of losses where none is seen.
+    exploded_share
+        The share of these views in which there is an explosion.
     is_unstable
         Whether the explosion is one of training at the edge of stability rather than a mere rise.
     is_cut
@@ -81,6 +83,7 @@ class Curve:
     fall_end: float
     explosion: int | None
     onset: float
+    exploded_share: float
     is_unstable: bool
     is_cut: bool
     steps_per_point: int
@@ -154,15 +157,25 @@ def _read(lrs_bytes: bytes, losses_bytes: bytes) -> Curve | None:
         start=start,
         noise=noise,
         fall=fall,
-        significance=significance(np.minimum(losses[:end], ceiling), start, noise, steps_per_decade),
+        significance=_mean_significance(np.minimum(losses, ceiling), found, start, noise, steps_per_decade),
         minimum=minimum,
         fall_end=_fall_end(smoothed[: minimum + 1], start, fall),
         explosion=explosion,
         onset=mean_onset(found, len(losses)),
+        exploded_share=float(np.mean([onset is not None for onset in found])),
         is_unstable=explosion is not None and is_unstable(losses, explosion, start, noise, steps_per_decade),
         is_cut=is_cut,
         steps_per_point=steps_per_point,
     )
+
+
+def _mean_significance(
+    losses: Floats, found: list[int | None], start: float, noise: float, steps_per_decade: float
+) -> float:
+    """The significance of a fall before the explosion: the mean over what the views of it have found."""
+    ends = [len(losses) if onset is None else max(onset, 5) for onset in found]
+    each = {end: significance(losses[:end], start, noise, steps_per_decade) for end in set(ends)}
+    return float(np.mean([each[end] for end in ends]))
 
 
 def _steps_per_decade(lrs: Floats) -> float:

@@ -130,8 +130,7 @@ def _estimate(curve: Curve) -> tuple[float, float, float]:
     from_fall = _before(curve, curve.fall_end)
     from_explosion = _before(curve, curve.onset) - BELOW_EXPLOSION
     # One that is not seen begins after the end at the earliest: that can hold the suggestion back, but not raise it.
-    is_seen = curve.explosion is not None or curve.is_cut
-    highest_pull = MAX_PULL_DECADES if is_seen else 0.0
+    highest_pull = MAX_PULL_DECADES * (1.0 if curve.is_cut else curve.exploded_share)
     pull = min(max(0.5 * (from_explosion - from_fall), -MAX_PULL_DECADES), highest_pull)
     # 0 where the fall is lost in the noise, 1 where it is clear
     clarity = (curve.significance - SIGNIFICANT_FALL) / (CLEAR_FALL - SIGNIFICANT_FALL)

@@ -67,6 +67,23 @@ def test_a_single_spike_hardly_moves_it_on_recorded_curves(kind: str) -> None:
     assert max(moves) < 0.5
 
 
+@pytest.mark.parametrize("depth", [0.0, 1.3, 2.0])
+def test_a_single_spike_does_not_hide_a_clear_fall(depth: float) -> None:
+    """Wherever one loss is missing or far too low, a curve with a clear fall keeps a suggestion.
+
+    In one of these curves the loss is thrown back up just about as far as its noise lets an explosion count.
+    """
+    for task in load_tasks():
+        lrs, losses = task.singles[0].lrs, task.singles[0].losses
+        if analyse(lrs, losses).significance < 1.25 * CLEAR_FALL:
+            continue
+        start, fall = np.median(losses[:20]), np.median(losses[:20]) - losses.min()
+        for step in range(0, len(losses) - 2, 2):
+            spiked = losses.copy()
+            spiked[step] = start - depth * fall if depth else np.nan
+            assert suggest(lrs, spiked).lr is not None, (task.name, step)
+
+
 @pytest.mark.parametrize("step", [0, 1])
 def test_the_first_loss_is_no_level_by_itself(step: int) -> None:
     """A first batch that is easy by chance neither counts as the lowest level nor lets the rest look like a rise."""
