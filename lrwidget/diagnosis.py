@@ -239,8 +239,12 @@ def _repeats(curve: Curve) -> bool:
     """Whether the losses before the explosion repeat with some period: batches in a fixed order."""
     losses = curve.losses[: curve.explosion]
     deviations = losses - losses.mean()
+    largest = float(np.abs(deviations).max())
+    if len(losses) < 24 or largest == 0:
+        return False
+    deviations = deviations / largest  # the squares of losses near the smallest number are 0
     total = float(deviations @ deviations)
-    if len(losses) < 24 or total < 0.25 * len(losses) * curve.noise**2:
+    if total < 0.25 * len(losses) * (curve.noise / largest) ** 2:
         return False
     # Three periods at least; a correlation at a lag of 1 or 2 may be drift.
     lags = range(3, len(losses) // 3 + 1)

@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from lrwidget.smoothing import ROUNDING, Floats, running_median
+from lrwidget.smoothing import HUGE, ROUNDING, Floats, running_median
 
 # A loss is "thrown back" when it stands above the best level so far by this many noise levels and by this share of the
 # fall so far. The loss explodes where most losses of the next `EXPLOSION_DECADES` are thrown back.
@@ -84,7 +84,8 @@ def is_unstable(losses: Floats, explosion: int, start: float, noise: float, step
     if noise <= 10 * ROUNDING * abs(start):
         return False  # without noise to hide it a fall would show
     scatter = _scatter(losses[: round(CALM_FRACTION * explosion)], noise)
-    heights = (losses - start) / scatter
+    with np.errstate(over="ignore"):  # a noise near the smallest number
+        heights = np.clip((losses - start) / scatter, -HUGE, HUGE)
     soon = heights[explosion : explosion + max(3, round(VIOLENT_DECADES * steps_per_decade))]
     # A run that was stopped sooner has to have come only as far as such growth comes by then.
     seen_fraction = min(1.0, len(soon) / (VIOLENT_DECADES * steps_per_decade))

@@ -97,6 +97,27 @@ KINDS = {
 }
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("factor", [1e-300, 1e90])
+@pytest.mark.parametrize("num_steps", [10, 100, 300])
+def test_losses_near_the_ends_of_the_numbers_are_read(num_steps: int, factor: float) -> None:
+    """Squares that vanish and quotients that overflow neither raise nor warn: it is the verdict of the same losses.
+
+    But for a loss that only fluctuates: that is a range too small where it is tiny.
+    """
+    lrs = sweep(num_steps)
+
+    def kind(losses: np.ndarray) -> str:
+        found = diagnose(lrs, losses).kind
+        return "noise" if found == "range_too_small" else found
+
+    for seed in range(20):
+        losses = noise(seed, num_steps)
+        assert kind(factor * losses) == kind(losses)
+        losses[num_steps // 2 :: 3] = 1e10
+        assert kind(factor * losses) == kind(losses)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("factor", "offset"), [(1.0, 0.0), (1e-6, 1e3), (1e6, -100.0)])
 def test_every_kind_is_found_in_any_unit_and_advised_on(kind: str, factor: float, offset: float) -> None:
