@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lrwidget.checks import checked_train_step
 from lrwidget.divergence import DivergenceWatch
 from lrwidget.finder import LearningRateFinder
 from lrwidget.loop import train
@@ -104,8 +105,7 @@ class Verification(Iterator[TrialRecord]):
         around: Around | None = None,
         schedule: Schedule | None = None,
     ) -> None:
-        if not callable(train_step):
-            raise TypeError(f"need a train step, a callable lr -> loss, got {train_step!r}")
+        train_step = checked_train_step(train_step)
         self.plan = plan(finder, lrs, num_steps, around)
         self._course = _Course(self.plan, schedule)
         if lrs is not None:
