@@ -33,7 +33,7 @@ _RULES = """
 .lrw-verify-areas { display: grid; gap: 8px 20px; margin-top: 8px; grid-template-columns: minmax(0, 1fr);
   grid-template-areas: "list" "picture" "says"; }
 @container (min-width: 760px) {
-  .lrw-verify-areas { grid-template-columns: minmax(330px, 2fr) minmax(0, 3fr); grid-template-rows: auto 1fr;
+  .lrw-verify-areas { grid-template-columns: minmax(330px, 9fr) minmax(0, 11fr); grid-template-rows: auto 1fr;
     grid-template-areas: "list picture" "says picture"; }
 }
 .lrw-verify-list { grid-area: list; }
