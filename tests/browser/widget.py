@@ -24,12 +24,13 @@ _GROWS = f"""([root, times, start]) => {{
     return root.seen.length > times
 }}"""
 
-# The ticks of an axis: [[text, x, y in the window], ...].
+# The ticks of an axis that have a number (a log axis may have others): [[text, x, y in the window], ...].
 _TICKS = """(figure, label) => {
     const axes = [...figure.querySelectorAll('g.axis')]
     const axis = axes.find(axis => axis.querySelector('.axislabel')?.textContent === label)
     const place = tick => tick.querySelector('line').getBoundingClientRect()
-    return [...axis.querySelectorAll('.tick')].map(tick => [tick.textContent, place(tick).x, place(tick).y])
+    const ticks = [...axis.querySelectorAll('.tick')].filter(tick => tick.textContent)
+    return ticks.map(tick => [tick.textContent, place(tick).x, place(tick).y])
 }"""
 
 # Lines with points in them, by the name of their colour.
