@@ -20,8 +20,10 @@ from lrwidget.smoothing import (
     ROUNDING,
     Floats,
     checked_curve,
+    median,
     noise_level,
     running_median,
+    running_trimmed_mean,
     smooth,
     without_spikes,
 )
@@ -132,20 +134,20 @@ def _read(lrs_bytes: bytes, losses_bytes: bytes) -> Curve | None:
     lrs, losses, steps_per_point = _in_blocks(lrs, without_spikes(losses))
     steps_per_decade = _steps_per_decade(lrs)
     opening = max(5, min(round(steps_per_decade), len(lrs) // 3))
-    start = float(np.median(losses[:opening]))
-    medians = running_median(losses, 5)  # of five, so that neither one lucky batch nor two unlucky ones set a level
-    best = np.minimum.accumulate(medians)
+    start = median(losses[:opening])
+    # Neither one lucky batch nor two unlucky ones set a level, nor what follows an explosion one before it.
+    best = np.minimum.accumulate(running_median(losses, 5))
     noise = max(noise_level(losses[: len(losses) // 2]), noise_level(losses[: len(losses) // 3]))
     noise = max(noise, RESOLUTION * (start - float(best[-1])), ROUNDING * abs(start))
     found = onsets(losses, start, best, noise, steps_per_decade)
     explosion = found[len(found) // 2]
     end = len(losses) if explosion is None else max(explosion, 5)
-    start = float(np.median(losses[: min(opening, end)]))
+    start = median(losses[: min(opening, end)])
     # How high single losses rise says nothing about where the level is.
     ceiling = start + max(start - float(best[end - 1]), 4 * noise)
     window = max(3, round(WINDOW_DECADES * steps_per_decade))
     smoothed = np.full(len(losses), np.nan)
-    levels = np.minimum(medians[:end], ceiling)
+    levels = np.minimum(running_trimmed_mean(losses, 7)[:end], ceiling)
     # No lower than the lowest level: at its end a line through the last ones would run on downwards.
     smoothed[:end] = np.maximum(smooth(lrs[:end], levels, 2 / (window + 1)), levels.min())
     minimum = int(np.argmin(smoothed[:end]))

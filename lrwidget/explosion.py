@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from lrwidget.smoothing import HUGE, ROUNDING, Floats, running_median
 
 # A loss is "thrown back" when it stands above the best level so far by this many noise levels and by this share of the
-# fall so far. The loss explodes where most losses of the next `EXPLOSION_DECADES` are thrown back.
+# fall so far. The loss explodes where most losses of the next `EXPLOSION_DECADES` are thrown back, unless such a share
+# of all the fall is still to come: what recovers and goes on was no explosion.
 THROWN_BACK_NOISE, THROWN_BACK_SHARE = 5.0, 0.5
 EXPLOSION_DECADES = 0.4
 # Its onset is the mean over these factors on both thresholds, so that no single loss decides it; the middle one
@@ -50,6 +51,7 @@ def onsets(losses: Floats, start: float, best: Floats, noise: float, steps_per_d
     """
     # Medians of three: a single spike before the explosion does not begin it, one in it or at the end does not end it.
     rises = running_median(losses, 3) - best
+    goes_on = best - best[-1] > THROWN_BACK_SHARE * (start - best[-1])
     width = max(3, round(EXPLOSION_DECADES * steps_per_decade))
     found: list[int | None] = []
     for strictness in STRICTNESS:
@@ -57,7 +59,7 @@ def onsets(losses: Floats, start: float, best: Floats, noise: float, steps_per_d
         thrown_back: NDArray[np.bool_] = rises > least
         continued = np.concatenate([thrown_back, np.full(width, thrown_back[-1])])
         following = np.convolve(continued, np.ones(width), mode="full")[width - 1 : width - 1 + len(losses)]
-        where = np.flatnonzero(thrown_back & (following >= max(2, round(EXPLOSION_MAJORITY * width))))
+        where = np.flatnonzero(thrown_back & ~goes_on & (following >= max(2, round(EXPLOSION_MAJORITY * width))))
         found.append(int(where[0]) if len(where) else None)
     return found
 

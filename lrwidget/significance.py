@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from lrwidget.smoothing import ROUNDING, Floats, noise_level
+from lrwidget.smoothing import ROUNDING, Floats, median, noise_level
 
 # Width in decades over which a loss has to stay low: no feature of a range test is narrower than a factor of four.
 WINDOW_DECADES = 0.6
@@ -43,7 +43,7 @@ def significance(levels: Floats, start: float, noise: float, steps_per_decade: f
     by_size = _fall_significance(levels, start, (noise, late_noise), steps_per_decade)
     scores = _normal_scores(levels)
     opening = scores[: _opening_length(levels, steps_per_decade)]
-    by_rank = _fall_significance(scores, float(np.median(opening)), (1.0, 1.0), steps_per_decade)
+    by_rank = _fall_significance(scores, median(opening), (1.0, 1.0), steps_per_decade)
     return min(by_size, max(1 + RANK_SLOPE * (by_rank / FALL_BY_RANK - 1), 0.0))
 
 

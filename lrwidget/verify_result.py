@@ -60,12 +60,14 @@ class VerifyResult:
 
     @property
     def best(self) -> Trial | None:
-        """The trial with the lowest final loss; of several that cannot be told apart, the one in the middle.
+        """The one to train with: a suggestion that nothing speaks against, or else the best of the trials.
 
-        The middle is the geometric mean of their rates, and of two as near to it the lower: what a short training
-        does not tell apart, a longer one does by what the higher rate no longer gains. A suggestion (`centre_lr`) is
-        kept if the lowest loss gains no more than 0.5 % of its fall over it, or if it is catching up: that may turn
-        around too. None if no training came to an end, or each ended above its start.
+        A suggestion (`centre_lr`) is left only for a rate that is surely better: it is kept if it cannot be told from
+        the lowest final loss, or is catching up with it, as a lead that melts away may turn around. Otherwise it is
+        the trial with the lowest final loss; of several that cannot be told apart the one nearest to the geometric
+        mean of their rates, and of two as near to it the lower: what a short training does not tell apart, a longer
+        one does by what the higher rate no longer gains. None if no training came to an end, or each ended above its
+        start.
         """
         tied = _tied(self.ranking)
         if not tied:
@@ -73,7 +75,7 @@ class VerifyResult:
         logs = [math.log(standing.lr) for standing in tied]
         middle = float(np.mean(logs))
         place = min(range(len(tied)), key=lambda i: (round(abs(logs[i] - middle), 9), logs[i]))
-        kept = next((s for s in self.ranking if self._is_centre(s.lr) and _is_kept(s)), None)
+        kept = next((s for s in self.ranking if self._is_centre(s.lr) and s.verdict in (*TIED, "catching up")), None)
         return self.trials[(kept or tied[place]).trial]
 
     def _is_centre(self, lr: float) -> bool:
@@ -127,11 +129,6 @@ class VerifyResult:
 
     def __str__(self) -> str:
         return "\n".join([_headline(self), *_table(self.ranking), *_conclusion(self)])
-
-
-def _is_kept(standing: Standing) -> bool:
-    """Whether a suggestion with this standing is not to be left."""
-    return standing.verdict == "catching up" or (standing.verdict in TIED and standing.is_negligible)
 
 
 def _tied(ranking: Sequence[Standing]) -> list[Standing]:

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from lrwidget.smoothing import noise_level, running_mean, running_median, smooth, without_spikes
+from lrwidget.smoothing import (
+    noise_level,
+    running_mean,
+    running_median,
+    running_trimmed_mean,
+    smooth,
+    without_spikes,
+)
 
 
 def s_curve(log10_lrs: np.ndarray, steepness: float, growth: float) -> np.ndarray:
@@ -105,6 +112,15 @@ def test_the_running_mean_is_the_tutorials() -> None:
     """First loss first, then f * loss + (1 - f) * mean; a NaN is passed over."""
     expected = [4.0, 0.25 * 8 + 0.75 * 4, np.nan, 0.25 * 1 + 0.75 * 5]
     np.testing.assert_allclose(running_mean([4.0, 8.0, np.nan, 1.0], 0.25), expected)
+
+
+def test_a_trimmed_mean_forgets_the_highest_and_the_lowest() -> None:
+    """By hand, for windows of seven; towards the end of five and of three, at the start that of the first window."""
+    values = np.array([5.0, 1.0, 4.0, 100.0, 2.0, 3.0, 6.0, 0.0, 9.0])
+    first = (5 + 4 + 2 + 3 + 6) / 5
+    expected = [first] * 4 + [(1 + 4 + 2 + 3 + 6) / 5, (4 + 2 + 3 + 6 + 9) / 5, (2 + 3 + 6) / 3, 6.0, 6.0]
+    np.testing.assert_allclose(running_trimmed_mean(values, 7), expected)
+    np.testing.assert_array_equal(running_trimmed_mean(values[:6], 7), values[:6])
 
 
 @pytest.mark.parametrize("order", [2, 3])

@@ -45,26 +45,39 @@ def test_a_single_spike_anywhere_hardly_moves_it(losses: np.ndarray, height: flo
         assert decades_apart(suggest(LRS, spiked).lr, expected) <= 0.1
 
 
-@pytest.mark.parametrize("kind", ["up", "down", "missing"])
+@pytest.mark.parametrize("kind", ["far up", "up", "down", "missing"])
 def test_a_single_spike_hardly_moves_it_on_recorded_curves(kind: str) -> None:
-    """At 97 of 100 places of real curves with a clear fall it moves the suggestion by at most a tenth of a decade.
+    """At 98 of 100 places of real curves with a clear fall it moves the suggestion by at most a tenth of a decade.
 
-    The others lie next to an explosion that itself throws single losses up and down; there it is under half a decade.
+    The others lie next to an explosion that itself throws single losses up and down, or on curves on which it is
+    hardly clear where one begins; there it is under half a decade.
     """
     moves = []
-    for lrs, losses in ((curve.lrs, curve.losses) for curve in RECORDED):
+    for curve in (task.singles[0] for task in load_tasks()):
+        lrs, losses = curve.lrs, curve.losses
         if analyse(lrs, losses).significance < CLEAR_FALL:
             continue  # where the fall is hardly seen, a spike may hide it
         expected = suggest(lrs, losses).lr
         start, fall = np.median(losses[:20]), np.median(losses[:20]) - losses.min()
-        height = {"up": start + 10 * fall, "down": start - 2 * fall, "missing": np.nan}[kind]
-        for step in [*range(0, len(losses), 7), len(losses) - 1]:
+        height = start + {"far up": 10.0, "up": 0.5, "down": -2.0, "missing": np.nan}[kind] * fall
+        for step in range(0, len(losses) - 1, 3):  # without a last loss the run would have ended in one not finite
             spiked = losses.copy()
             spiked[step] = height
             moves.append(decades_apart(suggest(lrs, spiked).lr, expected))
-    assert len(moves) > 300
-    assert np.mean(np.array(moves) <= 0.1) >= 0.97
+    assert len(moves) > 700
+    assert np.mean(np.array(moves) <= 0.1) >= 0.985
+    assert np.mean(np.array(moves) <= 0.15) >= 0.99
     assert max(moves) < 0.5
+
+
+def test_what_recovers_and_goes_on_falling_was_no_explosion() -> None:
+    """Losses thrown up for half a decade before nearly all of the fall do not move the suggestion."""
+    losses = s_curve(LRS) + 0.01 * noise(1)
+    calm = suggest(LRS, losses)
+    excited = losses.copy()
+    excited[40:46] += 0.3
+    assert analyse(LRS, excited).explosion == analyse(LRS, losses).explosion
+    assert decades_apart(suggest(LRS, excited).lr, calm.lr) <= 0.1
 
 
 @pytest.mark.parametrize("depth", [0.0, 1.3, 2.0])

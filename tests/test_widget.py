@@ -483,6 +483,25 @@ def test_whoever_waits_for_a_tick_gets_it_at_once(monkeypatch: pytest.MonkeyPatc
     pump.close()
 
 
+def test_a_tick_may_wait_but_nobody_for_it() -> None:
+    """Of two requests that may wait and a flush only the flush ticks; one that is closed meanwhile does not tick."""
+    ticks: list[int] = []
+    pump = Pump(lambda: bool(ticks.append(1)))
+    pump.request(delay_seconds=3600)
+    pump.request(delay_seconds=3600)
+    pump.flush()
+    assert len(ticks) == 1
+    pump.close()
+    closed = Pump(lambda: bool(ticks.append(1)))
+    closed.request(delay_seconds=3600)
+    closed.close()
+    assert len(ticks) == 1
+    late = Pump(lambda: bool(ticks.append(1)))
+    late.request(delay_seconds=0.01)
+    wait_until(lambda: len(ticks) == 2)
+    late.close()
+
+
 def test_pump_survives_a_failing_tick(caplog: pytest.LogCaptureFixture) -> None:
     """A tick that fails is logged, and whoever waits for it is not left waiting."""
 

@@ -36,16 +36,24 @@ class Pump:
         self._num_requested = 0
         self._num_served = 0
         self._num_awaited = 0  # the newest request that somebody waits for
+        self._begin = 0.0  # when the thread may tick first
         self._is_closed = False
 
-    def request(self) -> None:
-        """Ask for a tick and return at once. Nothing happens after `close`."""
+    def request(self, delay_seconds: float = 0.0) -> None:
+        """Ask for a tick and return at once. Nothing happens after `close`.
+
+        Parameters
+        ----------
+        delay_seconds
+            How long the tick may wait, if there is nothing else to draw; a `flush` does not wait for it.
+        """
         with self._changed:
             if self._is_closed:
                 return
             self._num_requested += 1
             self._context = contextvars.copy_context()
             if self._thread is None:
+                self._begin = monotonic() + delay_seconds
                 self._thread = threading.Thread(target=self._loop, name="lrwidget-pump", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
@@ -69,6 +77,10 @@ class Pump:
             thread.join()
 
     def _loop(self) -> None:
+        with self._changed:
+            self._sleep_until(self._begin)
+            if self._is_closed:
+                return
         while True:
             with self._changed:
                 served, context = self._num_requested, self._context

@@ -6,7 +6,7 @@ from typing import Any
 
 from lrwidget.live.run import Run
 from lrwidget.ui.front_end import is_live
-from lrwidget.ui.pump import Pump
+from lrwidget.ui.pump import PERIOD_SECONDS, Pump
 
 
 def start_or_run(run: Run[Any], pump: Pump) -> None:
@@ -20,7 +20,7 @@ def start_or_run(run: Run[Any], pump: Pump) -> None:
 
 def run_here(run: Run[Any], pump: Pump) -> Any:
     """Run to the end in this thread and return the result; what the job raises carries on."""
-    pump.request()
+    pump.request(delay_seconds=PERIOD_SECONDS)  # of a shorter run the end alone is worth its time
     try:
         return run.run()
     finally:
