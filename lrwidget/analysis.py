@@ -8,12 +8,12 @@ curve itself, so the unit and the zero of the loss do not matter.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lrwidget.explosion import is_unstable, mean_onset, onsets
+from lrwidget.once import once_per_curve
 from lrwidget.significance import WINDOW_DECADES, significance
 from lrwidget.smoothing import (
     HUGE,
@@ -116,13 +116,11 @@ def analyse(lrs: ArrayLike, losses: ArrayLike) -> Curve | None:
     ValueError
         As `lrwidget.smoothing.smooth`.
     """
-    lrs, losses = checked_curve(lrs, losses)
-    return _read(lrs.tobytes(), losses.tobytes())
+    return _read(*checked_curve(lrs, losses))
 
 
-@lru_cache(maxsize=1)  # suggestion and diagnosis are asked for in turn, of one curve
-def _read(lrs_bytes: bytes, losses_bytes: bytes) -> Curve | None:
-    lrs, losses = np.frombuffer(lrs_bytes), np.frombuffer(losses_bytes)
+@once_per_curve
+def _read(lrs: Floats, losses: Floats) -> Curve | None:
     usable = np.abs(losses) <= HUGE  # False for NaN
     if usable.sum() < MIN_LOSSES:
         return None

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lrwidget.smoothing import HUGE, ROUNDING, Floats, running_median
 
@@ -53,15 +52,14 @@ def onsets(losses: Floats, start: float, best: Floats, noise: float, steps_per_d
     rises = running_median(losses, 3) - best
     goes_on = best - best[-1] > THROWN_BACK_SHARE * (start - best[-1])
     width = max(3, round(EXPLOSION_DECADES * steps_per_decade))
-    found: list[int | None] = []
-    for strictness in STRICTNESS:
-        least = strictness * np.maximum(THROWN_BACK_NOISE * noise, THROWN_BACK_SHARE * (start - best))
-        thrown_back: NDArray[np.bool_] = rises > least
-        continued = np.concatenate([thrown_back, np.full(width, thrown_back[-1])])
-        following = np.convolve(continued, np.ones(width), mode="full")[width - 1 : width - 1 + len(losses)]
-        where = np.flatnonzero(thrown_back & ~goes_on & (following >= max(2, round(EXPLOSION_MAJORITY * width))))
-        found.append(int(where[0]) if len(where) else None)
-    return found
+    least = np.maximum(THROWN_BACK_NOISE * noise, THROWN_BACK_SHARE * (start - best))
+    thrown_back = rises > STRICTNESS[:, None] * least  # a row for each view
+    continued = np.concatenate([thrown_back, np.repeat(thrown_back[:, -1:], width, axis=1)], axis=1)
+    counts = np.cumsum(continued, axis=1)
+    # itself and the next ones, `width` in all
+    following = counts[:, width - 1 : -1] - counts[:, : len(losses)] + thrown_back
+    begins = thrown_back & ~goes_on & (following >= max(2, round(EXPLOSION_MAJORITY * width)))
+    return [int(row.argmax()) if row.any() else None for row in begins]
 
 
 def mean_onset(found: Sequence[int | None], num_losses: int) -> float:

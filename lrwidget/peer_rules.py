@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lrwidget.once import once_per_curve
 from lrwidget.smoothing import Floats
 
 Pick: TypeAlias = tuple[int, float] | None
@@ -43,6 +43,7 @@ def ignite(lrs: Floats, losses: Floats) -> Pick:
     return 1 + int(np.argmin(np.float32(0.5) * (fall[2:] - fall[:-2]))), 1.0
 
 
+@once_per_curve
 def _running_mean_until_divergence(lrs: Floats, losses: Floats) -> Floats:
     means: list[float] = []
     lowest = math.inf
@@ -74,6 +75,7 @@ def lightning_before_2_5_3(lrs: Floats, losses: Floats) -> Pick:
     return int(steps[np.argmin(np.gradient(smoothed.astype(float)))]), 1.0
 
 
+@once_per_curve
 def _lightning_curve(lrs: Floats, losses: Floats) -> tuple[NDArray[np.intp], Floats32]:
     """Steps and smoothed losses, without the first ten, the last one and what is not finite."""
     mean, best = 0.0, 0.0
@@ -142,14 +144,9 @@ def fastai_minimum(lrs: Floats, losses: Floats) -> Pick:
     return (first + int(np.argmin(smoothed)), 0.1) if len(smoothed) else None
 
 
+@once_per_curve
 def _fastai_curve(lrs: Floats, losses: Floats) -> tuple[int, Floats32]:
-    """The first step that fastai looks at, and its smoothed losses from there on; made once for all its rules."""
-    return _make_fastai_curve(lrs.tobytes(), losses.tobytes())
-
-
-@lru_cache(maxsize=1)
-def _make_fastai_curve(lrs_bytes: bytes, losses_bytes: bytes) -> tuple[int, Floats32]:
-    lrs, losses = np.frombuffer(lrs_bytes), np.frombuffer(losses_bytes)
+    """The first step that fastai looks at, and its smoothed losses from there on."""
     mean, best = np.float32(0.0), np.float32(np.inf)
     smoothed: list[np.float32] = []
     with np.errstate(over="ignore", invalid="ignore"):
@@ -169,7 +166,7 @@ def _make_fastai_curve(lrs_bytes: bytes, losses_bytes: bytes) -> tuple[int, Floa
 def _played_on(lrs: Floats, losses: Floats) -> Floats:
     """The losses that the tool would have seen: none of them stops at a NaN, so it gets NaN to the end of its plan."""
     num_missing = _num_planned_steps(lrs) - len(lrs) if len(lrs) and np.isnan(losses[-1]) else 0
-    return np.pad(losses, (0, num_missing), constant_values=np.nan)
+    return np.concatenate([losses, np.full(num_missing, np.nan)])
 
 
 def _num_planned_steps(lrs: Floats) -> int:

@@ -8,6 +8,7 @@ noisy stretch is averaged in full, a sharp minimum or the start of an explosion 
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -234,26 +235,44 @@ def _local_lines(present: Floats, values: Floats, half_width: float) -> tuple[Fl
     """Least-squares lines through a window around each step, read at the step.
 
     `present` is 1 where there is a value and 0 where there is none, `values` are 0 there; both of shape (n,). Returns
-    the fit, shape (n,), and its noise gain (standard error over noise level), shape (n,). The outermost steps of a
-    window get the broken part of its width as their weight. Near the ends the window is cut, not mirrored.
+    the fit, shape (n,), and its noise gain (standard error over noise level), shape (n,).
+    """
+    of_sum, of_moment, gain = _line_weights(present.tobytes(), half_width)
+    kernel, offsets = _window(half_width)
+    sums, moments = _window_sum(values, kernel), _window_sum(values, kernel * offsets)
+    with np.errstate(invalid="ignore"):  # infinity times zero where there is nothing
+        return of_sum * sums - of_moment * moments, gain
+
+
+@lru_cache(maxsize=16)  # for the next curve of as many steps, and the same one with another factor
+def _line_weights(present_bytes: bytes, half_width: float) -> tuple[Floats, Floats, Floats]:
+    """What the sum and the first moment of a window's values count in the line at its middle, and the noise gain."""
+    present = np.frombuffer(present_bytes)
+    kernel, offsets = _window(half_width)
+    s0, s1, s2 = (_window_sum(present, kernel * offsets**p) for p in range(3))
+    k0, k1, k2 = (_window_sum(present, kernel**2 * offsets**p) for p in range(3))
+    determinant = s0 * s2 - s1**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # the line's weight of a value is kernel * (s2 - s1 * offset) / determinant
+        gain = np.sqrt(s2**2 * k0 - 2 * s1 * s2 * k1 + s1**2 * k2) / determinant
+        # one value, or all on one side of nothing: a line has no slope there, take the mean
+        lone = determinant <= 1e-9 * s0 * s2
+        of_sum = np.where(lone, 1 / s0, s2 / determinant)
+        return of_sum, np.where(lone, 0.0, s1 / determinant), np.where(lone, np.sqrt(k0) / s0, gain)
+
+
+def _window(half_width: float) -> tuple[Floats, Floats]:
+    """The weight of each step of a window, the outermost ones' the broken part of its width; and their offsets.
+
+    Near the ends of a curve the window is cut, not mirrored.
     """
     reach = int(np.ceil(half_width))
     kernel = np.ones(2 * reach + 1)
     kernel[[0, -1]] = half_width - (reach - 1)
-    offsets = np.arange(-reach, reach + 1.0)
+    return kernel, np.arange(-reach, reach + 1.0)
 
-    def window_sum(array: Floats, weights: Floats) -> Floats:
-        # element i is the sum over the offsets of weights * array[i + offset], with zeros beyond the ends
-        return np.convolve(array, weights[::-1])[reach : reach + len(array)]
 
-    s0, s1, s2 = (window_sum(present, kernel * offsets**p) for p in range(3))
-    t0, t1 = (window_sum(values, kernel * offsets**p) for p in range(2))
-    k0, k1, k2 = (window_sum(present, kernel**2 * offsets**p) for p in range(3))
-    determinant = s0 * s2 - s1**2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # the line's weight of a value is kernel * (s2 - s1 * offset) / determinant
-        fit = (s2 * t0 - s1 * t1) / determinant
-        gain = np.sqrt(s2**2 * k0 - 2 * s1 * s2 * k1 + s1**2 * k2) / determinant
-        # one value, or all on one side of nothing: a line has no slope there, take the mean
-        lone = determinant <= 1e-9 * s0 * s2
-        return np.where(lone, t0 / s0, fit), np.where(lone, np.sqrt(k0) / s0, gain)
+def _window_sum(values: Floats, weights: Floats) -> Floats:
+    """Element i is the sum over the offsets of weights * values[i + offset], with zeros beyond the ends."""
+    reach = len(weights) // 2
+    return np.convolve(values, weights[::-1])[reach : reach + len(values)]

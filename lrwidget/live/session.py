@@ -252,9 +252,9 @@ class Session:
             return
         ended = run.has_ended()  # asked first: what is recorded after it is seen next time
         self._adopt(run)
-        current.follow(run.records)
         self._progress = progress_of(run, ended, self._num_steps)
         if not ended:
+            current.follow(run.records)
             self._reader.look(current.lrs, current.losses)
         else:
             current.finish(run.result)

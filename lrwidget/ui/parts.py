@@ -116,6 +116,8 @@ def set_class(widget: DOMWidget, name: str, is_there: bool) -> None:
 
 def set_range(slider: Any, low: float, high: float) -> None:
     """Give a slider other ends, in the order that never crosses them."""
+    if (slider.min, slider.max) == (low, high):
+        return
     with slider.hold_sync():
         if high < slider.min:
             set_traits(slider, min=low, max=high)

@@ -1,0 +1,33 @@
+"""What is read off a curve once and asked for several times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import TypeVar
+
+import numpy as np
+
+from lrwidget.smoothing import Floats
+
+T = TypeVar("T")
+
+
+def once_per_curve(read: Callable[[Floats, Floats], T]) -> Callable[[Floats, Floats], T]:
+    """Remember what a function of a curve has given for the newest one: rules and the diagnosis ask in turn, of one.
+
+    Parameters
+    ----------
+    read
+        Takes learning rates and losses, both of shape (n,), which it must not change; what it returns nobody may.
+    """
+
+    @lru_cache(maxsize=1)
+    def read_bytes(lrs: bytes, losses: bytes) -> T:
+        return read(np.frombuffer(lrs), np.frombuffer(losses))
+
+    @wraps(read)
+    def read_once(lrs: Floats, losses: Floats) -> T:
+        return read_bytes(lrs.tobytes(), losses.tobytes())
+
+    return read_once
