@@ -24,7 +24,7 @@ Records: TypeAlias = Generator[StepRecord, None, None]
 Result_co = TypeVar("Result_co", covariant=True)
 
 
-class Job(Protocol[Result_co]):
+class Exhaustible(Protocol[Result_co]):
     """An iterator of records that trains, and that ends by itself or by `close`."""
 
     def __iter__(self) -> Iterator[object]: ...
@@ -34,7 +34,7 @@ class Job(Protocol[Result_co]):
     def result(self) -> Result_co: ...
 
 
-def exhaust(job: Job[Result_co]) -> Result_co:
+def exhaust(job: Exhaustible[Result_co]) -> Result_co:
     """Run a job to its end and return its result; an exception carries on, with ``partial_result``."""
     try:
         for _ in job:

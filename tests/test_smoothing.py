@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lrwidget.smoothing import (
+    _local_lines,
     noise_level,
     running_mean,
     running_median,
@@ -112,6 +113,27 @@ def test_the_running_mean_is_the_tutorials() -> None:
     """First loss first, then f * loss + (1 - f) * mean; a NaN is passed over."""
     expected = [4.0, 0.25 * 8 + 0.75 * 4, np.nan, 0.25 * 1 + 0.75 * 5]
     np.testing.assert_allclose(running_mean([4.0, 8.0, np.nan, 1.0], 0.25), expected)
+
+
+@pytest.mark.parametrize("half_width", [1.0, 3.0, 4.3, 60.0])
+def test_lines_through_windows_are_those_of_least_squares(half_width: float) -> None:
+    """NumPy's weighted fit gives the same line at each step, wherever losses are missing, and the same noise gain."""
+    rng = np.random.default_rng(5)
+    steps, reach = np.arange(40), int(np.ceil(half_width))
+    present = (rng.random(40) < 0.8).astype(float)
+    present[10:13] = 1.0
+    values = np.where(present > 0, rng.normal(size=40), 0.0)
+    fit, gain = _local_lines(present, values, half_width)
+    for step in steps[present > 0]:
+        inside = (np.abs(steps - step) <= reach) & (present > 0)
+        offsets = steps[inside] - step
+        if inside.sum() < 3:
+            continue
+        weights = np.where(np.abs(offsets) == reach, half_width - (reach - 1), 1.0)
+        assert fit[step] == pytest.approx(np.polyfit(offsets, values[inside], 1, w=np.sqrt(weights))[1], abs=1e-9)
+        # what each value counts: the line through a one among noughts
+        ones = [np.polyfit(offsets, one, 1, w=np.sqrt(weights))[1] for one in np.eye(inside.sum())]
+        assert gain[step] == pytest.approx(np.linalg.norm(ones), abs=1e-9)
 
 
 def test_a_trimmed_mean_forgets_the_highest_and_the_lowest() -> None:
