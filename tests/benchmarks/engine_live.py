@@ -9,10 +9,13 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 from comm.base_comm import BaseComm
 from torch.nn.functional import cross_entropy
 
-from lrwidget import LearningRateFinder, LRFinderWidget, TorchStep
+from lrwidget import LearningRateFinder, LRFinderWidget, TorchStep, suggest
+from lrwidget.smoothing import _line_weights
+from lrwidget.suggestions import RULES
 from tests.benchmarks.engine import ready
 from tests.benchmarks.engine_tasks import MAX_LR, MIN_LR, Task, bare
 from tests.benchmarks.measuring import Times, environment, ratios, rounds, spread, table
@@ -61,6 +64,7 @@ def with_widget(task: Task) -> Callable[[], object]:
     """A run of the widget in this thread, while its pump draws in its own."""
     while _shown:
         _shown.pop().close()
+    _forget_curves()
     finder = LearningRateFinder(MIN_LR, MAX_LR, task.num_steps)
     widget = LRFinderWidget(TorchStep(task.model, task.optimizer, cross_entropy, task.loader), finder=finder)
     _shown.append(widget)
@@ -71,6 +75,14 @@ def with_widget(task: Task) -> Callable[[], object]:
         return result
 
     return run
+
+
+def _forget_curves() -> None:
+    """Read another curve by all rules: each round records the same one, which would be remembered from the last."""
+    lrs = np.geomspace(MIN_LR, MAX_LR, 60)
+    for rule in RULES:
+        suggest(lrs, 1 - lrs, rule)
+    _line_weights.cache_clear()
 
 
 def main(full: bool = False) -> None:
