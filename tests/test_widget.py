@@ -483,6 +483,16 @@ def test_whoever_waits_for_a_tick_gets_it_at_once(monkeypatch: pytest.MonkeyPatc
     pump.close()
 
 
+def test_the_end_of_a_run_is_drawn_at_once(live: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not when the pump would look again: a run that takes an hour to be looked at is shown as done when it is."""
+    monkeypatch.setattr(pump_module, "PERIOD_SECONDS", 3600.0)
+    widget = LRFinderWidget(slow_curve)
+    widget.start()
+    wait_until(lambda: widget.state == "done")
+    assert widget.result is not None
+    widget.close()
+
+
 def test_a_tick_may_wait_but_nobody_for_it() -> None:
     """Of two requests that may wait and a flush only the flush ticks; one that is closed meanwhile does not tick."""
     ticks: list[int] = []

@@ -24,6 +24,8 @@ class Driver:
         Called with each run and its job before the run starts. It raises RuntimeError if another one is under way.
     subject
         What is trained, as for `lrwidget.live.run.Run`: a run of it that goes on elsewhere is stopped first.
+    on_end
+        As for `lrwidget.live.run.Run`.
 
     Attributes
     ----------
@@ -31,10 +33,17 @@ class Driver:
         The run begun last, or None.
     """
 
-    def __init__(self, make_job: MakeJob, follow: Callable[[Run[Any], Any], None], subject: object) -> None:
+    def __init__(
+        self,
+        make_job: MakeJob,
+        follow: Callable[[Run[Any], Any], None],
+        subject: object,
+        on_end: Callable[[], None] | None = None,
+    ) -> None:
         self._make_job = make_job
         self._follow = follow
         self._subject = subject
+        self._on_end = on_end
         self._context = CallerContext()
         self._is_closed = False
         self.newest: Run[Any] | None = None
@@ -58,7 +67,7 @@ class Driver:
             # A click may come in on a thread of the kernel's that knows nothing of what the cells have set.
             self._context = CallerContext()
         job = (make_job or self._make_job)()
-        run = Run(job, self._subject, context=self._context)
+        run = Run(job, self._subject, context=self._context, on_end=self._on_end)
         self._follow(run, job)
         self.newest = run
         return run

@@ -8,6 +8,7 @@ thread that trained.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
@@ -34,6 +35,8 @@ class Run(Generic[Record]):
         What the job trains. Of two runs of one subject the later one stops the earlier and waits for it.
     context
         The caller's context for a run in a worker thread; the one of the thread that calls `start` by default.
+    on_end
+        Called in a worker thread when the run has ended.
 
     Attributes
     ----------
@@ -53,6 +56,7 @@ class Run(Generic[Record]):
         subject: object = None,
         *,
         context: CallerContext | None = None,
+        on_end: Callable[[], None] | None = None,
     ) -> None:
         self.records: list[Record] = []
         self.result: Any = None
@@ -62,6 +66,7 @@ class Run(Generic[Record]):
         self._job: Job[Record] | None = job
         self._subject = job if subject is None else subject
         self._context = context
+        self._on_end = on_end
         self._changed = threading.Condition()
         self._state = RunState.IDLE
         self._wanted: StopReason | None = None
@@ -230,6 +235,8 @@ class Run(Generic[Record]):
         if error is not None:
             # The traceback still tells the lines; the models and batches in its frames are let go.
             release_frames(error)
+        if self._on_end is not None:
+            self._on_end()
 
     def _drive(self, keep_error: bool) -> BaseException | None:
         """All of the run, from the claim on the subject to the end; the exception that ended it, if one did."""

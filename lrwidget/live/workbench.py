@@ -33,6 +33,8 @@ class Workbench:
         Those of the first run.
     make_job
         Another way to run.
+    on_end
+        Called in a worker thread when a run has ended there.
 
     Attributes
     ----------
@@ -43,7 +45,11 @@ class Workbench:
     """
 
     def __init__(
-        self, train_step: TrainStep | None, settings: LearningRateFinder, make_job: MakeRangeTest | None = None
+        self,
+        train_step: TrainStep | None,
+        settings: LearningRateFinder,
+        make_job: MakeRangeTest | None = None,
+        on_end: Callable[[], None] | None = None,
     ) -> None:
         make_job = make_job or partial(LearningRateFinder.steps, train_step=checked_train_step(train_step))
         subject = _subject_of(train_step)
@@ -53,11 +59,11 @@ class Workbench:
         self.schedule = ScheduleModel(steps_per_epoch=getattr(train_step, "steps_per_epoch", None))
         self.schedule_trial = trial = ScheduleTrialModel(self.schedule, train_step, settings)
         self.verify = VerifyModel(settings)
-        self.driver = Driver(lambda: make_job(self.session.settings), self._follow, subject)
-        self.schedule_driver = Driver(lambda: trial.make_job(train_step), trial.begin, subject)
+        self.driver = Driver(lambda: make_job(self.session.settings), self._follow, subject, on_end)
+        self.schedule_driver = Driver(lambda: trial.make_job(train_step), trial.begin, subject, on_end)
         self.verify_driver = None
         if train_step is not None:
-            self.verify_driver = Driver(lambda: self.verify.make_job(train_step), self.verify.begin, subject)
+            self.verify_driver = Driver(lambda: self.verify.make_job(train_step), self.verify.begin, subject, on_end)
 
     def begin(self, num_runs: int = 1) -> Run[Any]:
         """Make the next run, of so many range tests; it is to be started at once.

@@ -74,12 +74,12 @@ class Race(widgets.VBox):
         self._make_job = lambda: RaceJob(make_train_step, lrs, num_steps)
         self._next_job: RaceJob | None = self._make_job()  # now, so that what cannot race is refused at once
         self._num_steps = num_steps
-        self._driver = Driver(self._take_job, self._follow, subject=self)
+        self._pump = Pump(self._tick)
+        self._driver = Driver(self._take_job, self._follow, self, self._pump.hurry)
         self._failure: Failure | None = None
         self._budget = DrawBudget()
         self._num_drawn = -1
         self._lock = RLock()
-        self._pump = Pump(self._tick)
         self._lanes = Lanes(lrs, num_steps)
         self._run_button = button("Run", "Train in every lane", "run", self._act, self._on_run_click)
         self._run_button.button_style = "primary"

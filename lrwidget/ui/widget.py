@@ -73,10 +73,10 @@ class LRFinderWidget(PublicTraits):
         finder: LearningRateFinder | None = None,
         make_job: MakeRangeTest | None = None,
     ) -> None:
-        self._bench = Workbench(train_step, finder or LearningRateFinder(), make_job)
+        self._pump = Pump(self._tick)
+        self._bench = Workbench(train_step, finder or LearningRateFinder(), make_job, self._pump.hurry)
         self._session = self._bench.session
         self._lock = threading.RLock()
-        self._pump = Pump(self._tick)
         self._body = Body(self._bench, self._act, self._lock)
         settings = {name: getattr(self._session.settings, name) for name in SETTINGS}
         super().__init__(self._body.boxes, **settings)
