@@ -158,8 +158,7 @@ def test_the_choice_outlives_smoothing_and_another_run(lab: LabPage, measured: W
     chosen = lab.evaluate("widget.selected_lr")
     measured.slider("smooth").press("ArrowLeft")
     measured.button("Run").click()
-    lab.wait_until("widget.state == 'running'")
-    lab.wait_until("widget.state == 'done'")
+    lab.wait_until("widget.state == 'done' and widget.to_dataframe(all_runs=True).run.nunique() == 2")
     assert lab.evaluate("widget.selected_lr") == chosen
     measured.wait_for_marker(chosen)
 
