@@ -43,9 +43,8 @@ def loss_range(losses: Floats, smoothed: Floats) -> tuple[float, float]:
         top = min(top, start + _HEADROOM * fall)
         raw = raw[: lowest + 1]
     # The raw points scatter about the line; single wild ones may fall off the picture.
-    ordered = np.sort(raw)
-    raw_low, raw_high = np.interp([0.02 * (len(raw) - 1), 0.98 * (len(raw) - 1)], np.arange(len(raw)), ordered).tolist()
-    low, high = min(bottom, raw_low), max(top, raw_high)
+    raw_low, raw_high = np.quantile(raw, [0.02, 0.98])
+    low, high = min(bottom, float(raw_low)), max(top, float(raw_high))
     margin = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
     return low - margin, high + margin
 

@@ -20,6 +20,11 @@ def once_per_curve(read: Callable[[Floats, Floats], T]) -> Callable[[Floats, Flo
     ----------
     read
         Takes learning rates and losses, both of shape (n,), which it must not change; what it returns nobody may.
+
+    Returns
+    -------
+    callable
+        The same, reading a curve anew only where it differs from the newest one.
     """
 
     @lru_cache(maxsize=1)

@@ -47,26 +47,25 @@ def test_a_single_spike_anywhere_hardly_moves_it(losses: np.ndarray, height: flo
 
 @pytest.mark.parametrize("kind", ["far up", "up", "down", "missing"])
 def test_a_single_spike_hardly_moves_it_on_recorded_curves(kind: str) -> None:
-    """At 98 of 100 places of real curves with a clear fall it moves the suggestion by at most a tenth of a decade.
+    """At 99 of 100 places of real curves with a clear fall it moves the suggestion by at most a tenth of a decade.
 
     The others lie next to an explosion that itself throws single losses up and down, or on curves on which it is
     hardly clear where one begins; there it is under half a decade.
     """
     moves = []
-    for curve in (task.singles[0] for task in load_tasks()):
+    for curve in (curve for task in load_tasks() for curve in (task.singles[0], task.long)):
         lrs, losses = curve.lrs, curve.losses
         if analyse(lrs, losses).significance < CLEAR_FALL:
             continue  # where the fall is hardly seen, a spike may hide it
         expected = suggest(lrs, losses).lr
         start, fall = np.median(losses[:20]), np.median(losses[:20]) - losses.min()
         height = start + {"far up": 10.0, "up": 0.5, "down": -2.0, "missing": np.nan}[kind] * fall
-        for step in range(0, len(losses) - 1, 3):  # without a last loss the run would have ended in one not finite
+        for step in [*range(0, len(losses), 7), len(losses) - 1]:
             spiked = losses.copy()
             spiked[step] = height
             moves.append(decades_apart(suggest(lrs, spiked).lr, expected))
-    assert len(moves) > 700
-    assert np.mean(np.array(moves) <= 0.1) >= 0.985
-    assert np.mean(np.array(moves) <= 0.15) >= 0.99
+    assert len(moves) > 1500
+    assert np.mean(np.array(moves) <= 0.1) >= 0.99
     assert max(moves) < 0.5
 
 

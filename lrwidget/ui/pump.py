@@ -36,7 +36,7 @@ class Pump:
         self._num_requested = 0
         self._num_served = 0
         self._num_awaited = 0  # the newest request that somebody waits for
-        self._begin = 0.0  # when the thread may tick first
+        self._first_tick = 0.0  # when the thread may begin to tick
         self._is_closed = False
 
     def request(self, delay_seconds: float = 0.0) -> None:
@@ -53,7 +53,7 @@ class Pump:
             self._num_requested += 1
             self._context = contextvars.copy_context()
             if self._thread is None:
-                self._begin = monotonic() + delay_seconds
+                self._first_tick = monotonic() + delay_seconds
                 self._thread = threading.Thread(target=self._loop, name="lrwidget-pump", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
@@ -85,7 +85,7 @@ class Pump:
 
     def _loop(self) -> None:
         with self._changed:
-            self._sleep_until(self._begin)
+            self._sleep_until(self._first_tick)
             if self._is_closed:
                 return
         while True:

@@ -76,7 +76,7 @@ class SweepWidget(VBox):
         """
         if self._sweep is None or self._drive is not None:
             raise RuntimeError("need a sweep that has not been begun, got one that has; make another")
-        self._drive = Run(self._sweep)
+        self._drive = Run(self._sweep, on_end=self._pump.hurry)
         start_or_run(self._drive, self._pump)
 
     def stop(self) -> None:

@@ -64,9 +64,6 @@ def loss_labels(low: float, high: float, log: bool) -> tuple[list[float], list[s
 
 def _as_javascript(value: float) -> str:
     """A number as JavaScript writes it: the labels are looked up by that."""
-    text = repr(float(value))  # the same digits in both languages, and fewer numbers with an exponent in JavaScript
-    if "e" not in text:
-        return text.removesuffix(".0")
     if 1e-6 <= abs(value) < 1e21 or value == 0:
         return np.format_float_positional(value, trim="-")
     return np.format_float_scientific(value, trim="-", exp_digits=1)
