@@ -9,12 +9,15 @@ import numpy as np
 
 from lrwidget.smoothing import ROUNDING, Floats, median, noise_level
 
-# Width in decades over which a loss has to stay low: no feature of a range test is narrower than a factor of four.
+# Widths in decades of the windows in which a loss has to stay low: no feature of a range test is narrower than a factor
+# of four, and the bottom of a curve may be long.
 WINDOW_DECADES = 0.6
+WINDOWS_DECADES = (WINDOW_DECADES, 1.2, 2.4)
 # What two tests for a fall, in standard errors, reach on normal noise in under one of a hundred curves.
-FALL_ANYWHERE, FALL_AT_THE_END = 4.2, 3.3
-# What both reach on ranks of noise in two of a hundred, and how fast doubt about these outweighs the size of a fall.
-FALL_BY_RANK, RANK_SLOPE = 0.82, 10.0
+FALL_ANYWHERE, FALL_AT_THE_END = 3.8, 3.3
+# What both reach on ranks of noise in about one of a hundred, and how fast doubt about these outweighs the size of a
+# fall.
+FALL_BY_RANK, RANK_SLOPE = 0.95, 2.0
 
 
 def significance(levels: Floats, start: float, noise: float, steps_per_decade: float) -> float:
@@ -40,10 +43,8 @@ def significance(levels: Floats, start: float, noise: float, steps_per_decade: f
     those of normal noise, whatever its distribution; on the other hand they do not show how large a fall is.
     """
     late_noise = max(noise_level(levels), ROUNDING * abs(start))
-    by_size = _fall_significance(levels, start, (noise, late_noise), steps_per_decade)
-    scores = _normal_scores(levels)
-    opening = scores[: _opening_length(levels, steps_per_decade)]
-    by_rank = _fall_significance(scores, median(opening), (1.0, 1.0), steps_per_decade)
+    by_size = _fall_significance(levels - start, (noise, late_noise), steps_per_decade)
+    by_rank = _fall_significance(_normal_scores(levels), (1.0, 1.0), steps_per_decade)
     return min(by_size, max(1 + RANK_SLOPE * (by_rank / FALL_BY_RANK - 1), 0.0))
 
 
@@ -60,36 +61,32 @@ def _normal_quantiles(n: int) -> Floats:
     return np.array([NormalDist().inv_cdf((i + 0.5) / n) for i in range(n)])
 
 
-def _opening_length(levels: Floats, steps_per_decade: float) -> int:
-    return min(max(5, round(steps_per_decade)), max(1, len(levels) // 3))
-
-
-def _fall_significance(levels: Floats, start: float, noises: tuple[float, float], steps_per_decade: float) -> float:
+def _fall_significance(levels: Floats, noises: tuple[float, float], steps_per_decade: float) -> float:
     """The larger of two tests for a fall, each relative to what noise alone may reach.
 
-    One compares the lowest moving mean anywhere with the start, the other the lowest one in the last decade with all
-    before; the latter knows where to look, so it needs less. `noises` are the levels that either takes for noise.
+    One looks for it anywhere, the other in the last decade; the latter knows where to look, so it needs less. `noises`
+    are the levels that either takes for noise.
     """
     decade = max(5, round(steps_per_decade))
-    opening = _opening_length(levels, steps_per_decade)
-    window = min(max(3, round(WINDOW_DECADES * steps_per_decade)), len(levels) - opening // 2)
-    # pi / 2: the variance of a median, relative to a mean's
-    fall = start - _lowest_mean(levels[opening // 2 :], window)
-    anywhere = _standard_errors(fall, noises[0], np.pi / 2 / opening + 1 / window) / FALL_ANYWHERE
+    widths = [max(3, round(decades * steps_per_decade)) for decades in WINDOWS_DECADES]
+    opening = min(decade, max(1, len(levels) // 3))
+    anywhere = _largest_fall(levels, opening, widths, noises[0]) / FALL_ANYWHERE
     if len(levels) < 3 * decade:
         return anywhere
-    before, late = levels[:-decade], levels[-decade:]
-    fall = float(before.mean()) - _lowest_mean(late, window)
-    at_the_end = _standard_errors(fall, noises[1], 1 / len(before) + 1 / window) / FALL_AT_THE_END
-    return max(anywhere, at_the_end)
+    return max(anywhere, _largest_fall(levels, len(levels) - decade, widths[:1], noises[1]) / FALL_AT_THE_END)
 
 
-def _lowest_mean(values: Floats, window: int) -> float:
-    return float(np.convolve(values, np.full(window, 1 / window), mode="valid").min())
+def _largest_fall(levels: Floats, first: int, widths: list[int], noise: float) -> float:
+    """How far the mean of a window that begins at `first` or later lies below the mean of all before it, at most.
 
-
-def _standard_errors(fall: float, noise: float, variance: float) -> float:
-    """A fall in units of its standard error: noise times the root of a relative variance."""
-    if fall <= 0:
+    In standard errors for this noise. A window that is too wide ends with the levels.
+    """
+    sums = np.concatenate([[0.0], np.cumsum(levels)])
+    largest = 0.0
+    for width in (min(width, len(levels) - first) for width in widths):
+        begins = np.arange(first, len(levels) - width + 1)
+        falls = sums[begins] / begins - (sums[begins + width] - sums[begins]) / width
+        largest = max(largest, float((falls / np.sqrt(1 / begins + 1 / width)).max()))
+    if largest == 0:
         return 0.0
-    return fall / (noise * float(np.sqrt(variance))) if noise > 0 else np.inf
+    return largest / noise if noise > 0 else np.inf
