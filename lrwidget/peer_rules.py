@@ -154,7 +154,8 @@ def _fastai_curve(lrs: Floats, losses: Floats) -> tuple[int, Floats32]:
             # torch.lerp(loss, mean, 0.98) with its rounding: product and sum are fused, so only the result is rounded
             mean = np.float32(float(mean) - float(mean - loss) * share)
             means.append(mean)
-        smoothed = np.array(means, dtype=np.float32) / (1 - 0.98 ** np.arange(1, len(means) + 1)).astype(np.float32)
+        weights: Floats32 = (1 - 0.98 ** np.arange(1, len(means) + 1)).astype(np.float32)
+        smoothed: Floats32 = np.array(means, dtype=np.float32) / weights
         stops = np.flatnonzero(smoothed > 4 * np.fmin.accumulate(smoothed))
     end = stops[0] + 1 if len(stops) else len(smoothed)
     first = _num_planned_steps(lrs) // 10
