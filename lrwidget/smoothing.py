@@ -167,7 +167,8 @@ def _running(values: Floats, width: int, middle: Callable[[Floats], Floats]) -> 
     half = width // 2
     if len(values) < width:
         return values
-    inner = middle(np.lib.stride_tricks.sliding_window_view(values, width))
+    starts = np.arange(len(values) - width + 1)
+    inner = middle(values[starts[:, None] + np.arange(width)])
     ends = [middle(values[None, len(values) - 2 * k - 1 :]) for k in (*range(half - 1, 0, -1), 1)]
     return np.concatenate([np.full(half, inner[0]), inner, *ends])
 
