@@ -247,8 +247,8 @@ def _repeats(curve: Curve) -> bool:
     if total < 0.25 * len(losses) * (curve.noise / largest) ** 2:
         return False
     # Three periods at least; a correlation at a lag of 1 or 2 may be drift.
-    lags = range(3, len(losses) // 3 + 1)
-    return max(float(deviations[lag:] @ deviations[:-lag]) / total for lag in lags) > REPETITION
+    by_lag = np.correlate(deviations, deviations, "full")[len(losses) - 1 :]
+    return float(by_lag[3 : len(losses) // 3 + 1].max()) > REPETITION * total
 
 
 def _one_decade_up(max_lr: float) -> float:

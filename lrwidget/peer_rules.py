@@ -147,18 +147,19 @@ def fastai_minimum(lrs: Floats, losses: Floats) -> Pick:
 @once_per_curve
 def _fastai_curve(lrs: Floats, losses: Floats) -> tuple[int, Floats32]:
     """The first step that fastai looks at, and its smoothed losses from there on."""
-    mean, best = np.float32(0.0), np.float32(np.inf)
-    smoothed: list[np.float32] = []
+    mean, means = np.float32(0.0), []
+    share = float(1 - np.float32(0.98))
     with np.errstate(over="ignore", invalid="ignore"):
-        for i, loss in enumerate(_played_on(lrs, losses).astype(np.float32)):
+        for loss in _played_on(lrs, losses).astype(np.float32):
             # torch.lerp(loss, mean, 0.98) with its rounding: product and sum are fused, so only the result is rounded
-            mean = np.float32(float(mean) - float(mean - loss) * float(1 - np.float32(0.98)))
-            smoothed.append(mean / np.float32(1 - 0.98 ** (i + 1)))
-            best = min(best, smoothed[-1])
-            if smoothed[-1] > 4 * best:
-                break
+            mean = np.float32(float(mean) - float(mean - loss) * share)
+            means.append(mean)
+        weights: Floats32 = (1 - 0.98 ** np.arange(1, len(means) + 1)).astype(np.float32)
+        smoothed: Floats32 = np.array(means, dtype=np.float32) / weights
+        stops = np.flatnonzero(smoothed > 4 * np.fmin.accumulate(smoothed))
+    end = stops[0] + 1 if len(stops) else len(smoothed)
     first = _num_planned_steps(lrs) // 10
-    kept = np.array(smoothed, dtype=np.float32)[first:-5]
+    kept = smoothed[:end][first:-5]
     broken = np.flatnonzero(np.isnan(kept))
     return first, kept[: broken[0]] if len(broken) else kept
 

@@ -58,7 +58,8 @@ def _normal_scores(values: Floats) -> Floats:
 
 @lru_cache(maxsize=64)
 def _normal_quantiles(n: int) -> Floats:
-    return np.array([NormalDist().inv_cdf((i + 0.5) / n) for i in range(n)])
+    normal = NormalDist()
+    return np.array([normal.inv_cdf((i + 0.5) / n) for i in range(n)])
 
 
 def _fall_significance(levels: Floats, noises: tuple[float, float], steps_per_decade: float) -> float:

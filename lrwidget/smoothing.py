@@ -21,6 +21,8 @@ AGREE, DIFFER = 2.0, 4.0
 # How far out of line a single loss has to be, in noise levels beyond its neighbours' own spread, to count as a spike.
 SPIKE = 5.0
 MAD_TO_SD = 1.4826
+# The places of the other four, for each of five.
+OTHERS_OF_FIVE = np.array([[k for k in range(5) if k != skipped] for skipped in range(5)])
 # Losses beyond this are as good as infinite: sums of their squares would overflow.
 HUGE = 1e100
 # What is left of a level when it is averaged: under the digits that a shifted loss still has.
@@ -165,7 +167,8 @@ def _running(values: Floats, width: int, middle: Callable[[Floats], Floats]) -> 
     half = width // 2
     if len(values) < width:
         return values
-    inner = middle(np.lib.stride_tricks.sliding_window_view(values, width))
+    starts = np.arange(len(values) - width + 1)
+    inner = middle(values[starts[:, None] + np.arange(width)])
     ends = [middle(values[None, len(values) - 2 * k - 1 :]) for k in (*range(half - 1, 0, -1), 1)]
     return np.concatenate([np.full(half, inner[0]), inner, *ends])
 
@@ -180,9 +183,8 @@ def without_spikes(values: Floats) -> Floats:
     if num_values < 5:
         return values
     places = np.arange(num_values)
-    first = np.clip(places - 2, 0, num_values - 5)
-    offsets = np.array([[k for k in range(5) if k != skipped] for skipped in range(5)])
-    neighbours = values[first[:, None] + offsets[places - first]]
+    first = np.minimum(np.maximum(places - 2, 0), num_values - 5)
+    neighbours = values[first[:, None] + OTHERS_OF_FIVE[places - first]]
     ordered = np.sort(neighbours, axis=1)
     middle = (ordered[:, 1] + ordered[:, 2]) / 2
     # Twice the neighbours' own range: neither a sharp minimum nor a steep slope looks like a spike.
@@ -255,8 +257,9 @@ def _line_weights(present_bytes: bytes, half_width: float) -> tuple[Floats, Floa
         repeats = np.ones(3 * edge, dtype=int)
         repeats[edge] += len(present) - 3 * edge
         return ends[0].repeat(repeats), ends[1].repeat(repeats), ends[2].repeat(repeats)
-    s0, s1, s2 = (_window_sum(present, kernel * offsets**p) for p in range(3))
-    k0, k1, k2 = (_window_sum(present, kernel**2 * offsets**p) for p in range(3))
+    s0, s1, s2 = _moments(present, kernel, offsets)
+    is_whole = kernel[0] == 1  # then each weight is its own square
+    k0, k1, k2 = (s0, s1, s2) if is_whole else _moments(present, kernel**2, offsets)
     determinant = s0 * s2 - s1**2
     with np.errstate(divide="ignore", invalid="ignore"):
         # the line's weight of a value is kernel * (s2 - s1 * offset) / determinant
@@ -265,6 +268,12 @@ def _line_weights(present_bytes: bytes, half_width: float) -> tuple[Floats, Floa
         lone = determinant <= 1e-9 * s0 * s2
         of_sum = np.where(lone, 1 / s0, s2 / determinant)
         return of_sum, np.where(lone, 0.0, s1 / determinant), np.where(lone, np.sqrt(k0) / s0, gain)
+
+
+def _moments(present: Floats, weights: Floats, offsets: Floats) -> tuple[Floats, Floats, Floats]:
+    """The sum, the first and the second moment of the weights of a window's steps that have a value."""
+    first = weights * offsets
+    return _window_sum(present, weights), _window_sum(present, first), _window_sum(present, first * offsets)
 
 
 def _window(half_width: float) -> tuple[Floats, Floats]:

@@ -91,8 +91,8 @@ class Controls:
     def _render_progress(self, progress: Progress) -> None:
         self._progress.value = markup.progress(progress)
         if progress.state is not self._state:
-            self._toolbar.remove_class(f"lrw-is-{self._state}")
-            self._toolbar.add_class(f"lrw-is-{progress.state}")
+            with self._toolbar.hold_sync():  # never seen without a state
+                self._toolbar.remove_class(f"lrw-is-{self._state}").add_class(f"lrw-is-{progress.state}")
             self._state = progress.state
 
     def _button(self, name: str, tooltip: str, action: Callable[[], None], style: str = "") -> Button:

@@ -45,7 +45,8 @@ class CurveView:
         self._inputs = Inputs(act)
         self._frame: Frame | None = None
         self._is_zoomed = False
-        self._view: object = None  # the ranges that the axes have ticks for
+        self._lr_view: object = None  # what the axes have ticks for
+        self._loss_view: object = None
         self._marked_end: tuple[float, float] | None = None
         self._x, self._unit = marker.lr_scale, marker.unit_scale
         # Also where logarithms are shown: bqplot does not survive another scale under an axis.
@@ -151,14 +152,18 @@ class CurveView:
             set_range(self._x, *curve.lr_range)
             set_range(self._y, *curve.loss_range)
         is_empty = not len(curve.points.lrs) and not curve.past
-        view = self._x.min, self._x.max, self._y.min, self._y.max, curve.log, is_empty
-        if view == self._view:
-            return
-        self._view = view
-        set_lr_ticks(self._x_axis, self._x.min, self._x.max)
+        lr_view, loss_view = (self._x.min, self._x.max), (self._y.min, self._y.max, curve.log, is_empty)
+        if lr_view != self._lr_view:
+            self._lr_view = lr_view
+            set_lr_ticks(self._x_axis, *lr_view)
+        if loss_view != self._loss_view:
+            self._loss_view = loss_view
+            self._render_loss_ticks(curve.log, is_empty)
+
+    def _render_loss_ticks(self, log: bool, is_empty: bool) -> None:
         low, high = self._y.min, self._y.max
-        ticks, labels = loss_labels(low, high, curve.log)
-        if not curve.log:
+        ticks, labels = loss_labels(low, high, log)
+        if not log:
             is_clear = [tick - low > _EDGE * (high - low) for tick in ticks]
             ticks, labels = list(compress(ticks, is_clear)), list(compress(labels, is_clear))
         set_ticks(self._y_axis, ticks, [""] * len(ticks) if is_empty else labels)

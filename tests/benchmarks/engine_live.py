@@ -14,6 +14,7 @@ from comm.base_comm import BaseComm
 from torch.nn.functional import cross_entropy
 
 from lrwidget import LearningRateFinder, LRFinderWidget, TorchStep, suggest
+from lrwidget.significance import _normal_quantiles
 from lrwidget.smoothing import _line_weights
 from lrwidget.suggestions import RULES
 from tests.benchmarks.engine import ready
@@ -83,6 +84,7 @@ def _forget_curves() -> None:
     for rule in RULES:
         suggest(lrs, 1 - lrs, rule)
     _line_weights.cache_clear()
+    _normal_quantiles.cache_clear()
 
 
 def main(full: bool = False) -> None:
