@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from lrwidget.explosion import is_unstable, mean_onset, onsets
 from lrwidget.once import once_per_curve
-from lrwidget.significance import WINDOW_DECADES, significance
+from lrwidget.significance import WINDOW_DECADES, rise_before_end, significance
 from lrwidget.smoothing import (
     HUGE,
     ROUNDING,
@@ -66,6 +66,8 @@ class Curve:
         the number of losses where none is seen.
     exploded_share
         The share of these views in which there is an explosion.
+    rise
+        How far the losses just before the explosion, or the end, lie above all earlier ones, in standard errors.
     is_unstable
         Whether the explosion is one of training at the edge of stability rather than a mere rise.
     is_cut
@@ -86,6 +88,7 @@ class Curve:
     explosion: int | None
     onset: float
     exploded_share: float
+    rise: float
     is_unstable: bool
     is_cut: bool
     steps_per_point: int
@@ -163,6 +166,7 @@ def _read(lrs: Floats, losses: Floats) -> Curve | None:
         explosion=explosion,
         onset=mean_onset(found, len(losses)),
         exploded_share=float(np.mean([onset is not None for onset in found])),
+        rise=rise_before_end(losses[:explosion], steps_per_decade),
         is_unstable=explosion is not None and is_unstable(losses, explosion, start, noise, steps_per_decade),
         is_cut=is_cut,
         steps_per_point=steps_per_point,

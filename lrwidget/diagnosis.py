@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrwidget.analysis import MIN_LOSSES, Curve, analyse
+from lrwidget.explosion import TAIL_RANK, THROWN_BACK_NOISE
 from lrwidget.smoothing import HUGE, Floats
 
 Kind: TypeAlias = Literal[
@@ -24,10 +25,17 @@ TYPICAL_RANGES: dict[str, tuple[float, float]] = {
     "large batch": (1e-3, 1e-1),
 }
 
+MORE_EVIDENCE = "Use larger batches, more steps or repeats: they show what the noise hides."
+UPHILL = "Check the sign of the loss and the labels; a model at its optimum looks like this too."
+
 # The significance from which on a fall is one.
 SIGNIFICANT_FALL = 1.0
 # A loss that explodes within so many steps, or decades, gives no level to compare with.
 OPENING_STEPS, OPENING_DECADES = 5, 0.6
+# A loss that is up by so many standard errors before it explodes has been rising all along: nothing was learned there.
+SURE_RISE = 2.8
+# A smoothed loss that is lower than at the start by such a share of the noise may hide a fall.
+HIDDEN_FALL = 0.5
 # The best rate lies about a decade below the explosion; so much of the range has to be there to show a fall.
 FALLING_DECADES = 1.5
 # Gradients are about as large as the loss. Where the largest rate times the loss is below this, a step of plain SGD
@@ -129,20 +137,8 @@ def _without_fall(curve: Curve) -> Diagnosis:
             "The loss repeats itself from one round of batches to the next and shows nothing else.",
             "Shuffle the data: batches that come in a fixed order hide what the learning rate does.",
         )
-    if curve.explosion is not None and curve.is_unstable:
-        if _decades_to(curve, curve.explosion) < FALLING_DECADES:
-            return _explodes_from_start(curve.lrs[0])
-        return Diagnosis(
-            "ok",
-            "The loss does not visibly fall, but it shows where training becomes unstable.",
-            "Use more steps, larger batches or repeats for a surer suggestion.",
-        )
     if curve.explosion is not None:
-        return Diagnosis(
-            "no_decrease",
-            "The loss never falls below its start, it only rises.",
-            "Check the sign of the loss and the labels; a model at its optimum looks like this too.",
-        )
+        return _of_explosion(curve, curve.explosion)
     if curve.is_cut:
         return Diagnosis(
             "nonfinite",
@@ -152,8 +148,24 @@ def _without_fall(curve: Curve) -> Diagnosis:
     return _of_fluctuations(curve)
 
 
+def _of_explosion(curve: Curve, explosion: int) -> Diagnosis:
+    """Of a curve that explodes without a visible fall before."""
+    if curve.rise < SURE_RISE and curve.is_unstable:
+        if _decades_to(curve, explosion) < FALLING_DECADES:
+            return _explodes_from_start(curve.lrs[0])
+        message = "The loss does not visibly fall, but it shows where training becomes unstable."
+        return Diagnosis("ok", message, MORE_EVIDENCE)
+    if curve.rise < SURE_RISE and curve.fall > HIDDEN_FALL * curve.noise:
+        message = "No fall stands out from the noise before the loss is thrown up."
+        return Diagnosis("no_decrease", message, f"{MORE_EVIDENCE} {UPHILL}")
+    return Diagnosis("no_decrease", "The loss never falls below its start, it only rises.", UPHILL)
+
+
 def _of_fluctuations(curve: Curve) -> Diagnosis:
     """Of a curve that shows nothing but noise up to its end."""
+    if float(np.sort(curve.losses)[-TAIL_RANK]) > curve.start + THROWN_BACK_NOISE * curve.noise:
+        message = "The loss is thrown up here and there, and no fall stands out from it."
+        return Diagnosis("noise", message, MORE_EVIDENCE)
     extend_to = _one_decade_up(curve.lrs[-1])
     largest = float(np.abs(curve.losses).max())
     if curve.lrs[-1] * largest < STANDSTILL:
@@ -237,18 +249,19 @@ def _is_still_falling(curve: Curve) -> bool:
 
 def _repeats(curve: Curve) -> bool:
     """Whether the losses before the explosion repeat with some period: batches in a fixed order."""
-    losses = curve.losses[: curve.explosion]
-    deviations = losses - losses.mean()
+    # Of their changes: a shift of the level is alike at all lags, here one change is left of it.
+    changes = np.diff(curve.losses[: curve.explosion])
+    deviations = changes - changes.mean()
     largest = float(np.abs(deviations).max())
-    if len(losses) < 24 or largest == 0:
+    if len(changes) < 24 or largest == 0:
         return False
     deviations = deviations / largest  # the squares of losses near the smallest number are 0
     total = float(deviations @ deviations)
-    if total < 0.25 * len(losses) * (curve.noise / largest) ** 2:
+    if total < 0.5 * len(changes) * (curve.noise / largest) ** 2:
         return False
     # Three periods at least; a correlation at a lag of 1 or 2 may be drift.
-    by_lag = np.correlate(deviations, deviations, "full")[len(losses) - 1 :]
-    return float(by_lag[3 : len(losses) // 3 + 1].max()) > REPETITION * total
+    by_lag = np.correlate(deviations, deviations, "full")[len(changes) - 1 :]
+    return float(by_lag[3 : len(changes) // 3 + 1].max()) > REPETITION * total
 
 
 def _one_decade_up(max_lr: float) -> float:

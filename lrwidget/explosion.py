@@ -87,8 +87,9 @@ def is_unstable(losses: Floats, explosion: int, start: float, noise: float, step
     with np.errstate(over="ignore"):  # a noise near the smallest number
         heights = np.clip((losses - start) / scatter, -HUGE, HUGE)
     soon = heights[explosion : explosion + max(3, round(VIOLENT_DECADES * steps_per_decade))]
-    # A run that was stopped sooner has to have come only as far as such growth comes by then.
-    seen_fraction = min(1.0, len(soon) / (VIOLENT_DECADES * steps_per_decade))
+    # A run that was stopped sooner has to have come only as far as such growth comes by then; three steps of a short
+    # sweep that reach further, further.
+    seen_fraction = len(soon) / (VIOLENT_DECADES * steps_per_decade)
     violent = THROWN_BACK_NOISE * (VIOLENT_NOISE / THROWN_BACK_NOISE) ** seen_fraction
     comes_home = (heights < HOME_NOISE) & (np.maximum.accumulate(heights) > OUT_NOISE)
     after = heights[explosion:]

@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from lrwidget.smoothing import ROUNDING, Floats, median, noise_level
+from lrwidget.smoothing import ROUNDING, Floats, noise_level
 
 # Widths in decades of the windows in which a loss has to stay low: no feature of a range test is narrower than a factor
 # of four, and the bottom of a curve may be long.
@@ -46,6 +46,24 @@ def significance(levels: Floats, start: float, noise: float, steps_per_decade: f
     by_size = _fall_significance(levels - start, (noise, late_noise), steps_per_decade)
     by_rank = _fall_significance(_normal_scores(levels), (1.0, 1.0), steps_per_decade)
     return min(by_size, max(1 + RANK_SLOPE * (by_rank / FALL_BY_RANK - 1), 0.0))
+
+
+def rise_before_end(levels: Floats, steps_per_decade: float) -> float:
+    """How far the last levels lie above all before, by rank: in standard errors, 0 where there are too few of them.
+
+    Parameters
+    ----------
+    levels
+        Shape (n,): the losses before an explosion; the last ones are those of `WINDOW_DECADES`.
+    steps_per_decade
+        How fast the sweep is.
+    """
+    width = max(3, round(WINDOW_DECADES * steps_per_decade))
+    if len(levels) < 2 * width:
+        return 0.0
+    scores = _normal_scores(levels)
+    rise = scores[-width:].mean() - scores[:-width].mean()
+    return float(rise / np.sqrt(1 / width + 1 / (len(levels) - width)))
 
 
 def _normal_scores(values: Floats) -> Floats:
