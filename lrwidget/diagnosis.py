@@ -150,12 +150,13 @@ def _without_fall(curve: Curve) -> Diagnosis:
 
 def _of_explosion(curve: Curve, explosion: int) -> Diagnosis:
     """Of a curve that explodes without a visible fall before."""
-    if curve.rise < SURE_RISE and curve.is_unstable:
+    has_risen = curve.rise() > SURE_RISE
+    if curve.is_unstable and not has_risen:
         if _decades_to(curve, explosion) < FALLING_DECADES:
             return _explodes_from_start(curve.lrs[0])
         message = "The loss does not visibly fall, but it shows where training becomes unstable."
         return Diagnosis("ok", message, MORE_EVIDENCE)
-    if curve.rise < SURE_RISE and curve.fall > HIDDEN_FALL * curve.noise:
+    if not has_risen and curve.fall > HIDDEN_FALL * curve.noise:
         message = "No fall stands out from the noise before the loss is thrown up."
         return Diagnosis("no_decrease", message, f"{MORE_EVIDENCE} {UPHILL}")
     return Diagnosis("no_decrease", "The loss never falls below its start, it only rises.", UPHILL)

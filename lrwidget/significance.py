@@ -100,11 +100,12 @@ def _largest_fall(levels: Floats, first: int, widths: list[int], noise: float) -
 
     In standard errors for this noise. A window that is too wide ends with the levels.
     """
-    sums = np.concatenate([[0.0], np.cumsum(levels)])
+    sums = np.append(0.0, levels.cumsum())
     largest = 0.0
     for width in (min(width, len(levels) - first) for width in widths):
-        begins = np.arange(first, len(levels) - width + 1)
-        falls = sums[begins] / begins - (sums[begins + width] - sums[begins]) / width
+        end = len(levels) - width + 1
+        begins = np.arange(first, end)
+        falls = sums[first:end] / begins - (sums[first + width :] - sums[first:end]) / width
         largest = max(largest, float((falls / np.sqrt(1 / begins + 1 / width)).max()))
     if largest == 0:
         return 0.0
