@@ -290,6 +290,12 @@ def test_data_that_run_out_end_each_training_at_the_same_step():
     assert result.best_lr == 0.2
 
 
+def test_rates_may_come_from_a_generator():
+    """Any iterable will do, also one that can be read only once."""
+    result = FINDER.verify(Bowl(), lrs=(10.0**-i for i in (1, 2)), num_steps=10)
+    assert [t.lr for t in result.trials] == [0.01, 0.1]
+
+
 def test_losses_that_are_read_late_are_all_there():
     """With lag 3 each training has all its losses, and the same ones."""
 
@@ -316,4 +322,15 @@ def test_wrong_arguments_are_refused_before_any_training():
         FINDER.verify(step, lrs=[0.1], num_steps=5, schedule=lambda i: math.nan if i == 2 else 1.0)
     with pytest.raises(TypeError, match="need a train step"):
         FINDER.verify("train")
+    with pytest.raises(TypeError, match=r"need a list of learning rates, got lrs=0\.001; pass lrs=\[0\.001\]"):
+        FINDER.verify(step, lrs=1e-3)
+    with pytest.raises(TypeError, match="need a real number as learning rate, got 'x'; pass a float"):
+        FINDER.verify(step, lrs=[1e-3, "x"])
+    for arguments in ({"lrs": [0.1]}, {"around": 0.1}, {}):
+        with pytest.raises(TypeError, match="need a function of the step as schedule, got 3; pass lambda step: 3"):
+            FINDER.verify(step, schedule=3, **arguments)
+    with pytest.raises(TypeError, match="need a number at each step, got 'x' at step 0"):
+        FINDER.verify(step, schedule=lambda i: "x")
+    with pytest.raises(ValueError, match="got nan at step 2"):
+        FINDER.verify(step, schedule=lambda i: math.nan if i == 2 else 1.0)
     assert step.entered == 0
