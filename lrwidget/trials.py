@@ -196,9 +196,10 @@ def is_hopeless(recent: FloatArray, leader: FloatArray, num_done: int, num_steps
     bool
         Over the last twenty steps it lies above the best one in at least 18 of them, and by the median at least as
         far as the best one falls in all; from two fifths of the steps on, four tenths of that are enough. Never in
-        the first fifth: some trainings jump at first and come back. The same for ``c * loss + d``, c > 0.
+        the first fifth: some trainings jump at first and come back. Nor after the last step, its own or the best
+        one's: then nothing is saved. The same for ``c * loss + d``, c > 0.
     """
-    if num_done < max(WINDOW, _EARLY_FRACTION * num_steps) or num_done > len(leader):
+    if num_done < max(WINDOW, _EARLY_FRACTION * num_steps) or num_done >= min(len(leader), num_steps):
         return False
     excess = recent - leader[num_done - WINDOW : num_done]
     fall = float(leader[0] - leader[-tail_length(len(leader)) :].mean())

@@ -254,6 +254,14 @@ def test_a_training_that_crosses_the_best_one_is_not_given_up():
     assert hopeless_at(losses, LEADER) is None
 
 
+@pytest.mark.parametrize("num_steps", [20, 40])
+def test_a_training_that_has_come_to_its_end_is_not_given_up(num_steps):
+    """After 20 of 20 steps there is nothing left to save, and where the data end after 20 of 40 there is not either."""
+    high = np.full(20, 9.0)
+    assert not is_hopeless(high, LEADER[:20], 20, num_steps)
+    assert is_hopeless(high, LEADER[:21], 20, num_steps=21)
+
+
 def test_noise_alone_is_not_given_up():
     """A training that is as good as the best one but for noise is hardly ever stopped."""
     rng = np.random.default_rng(4)

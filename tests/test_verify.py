@@ -89,6 +89,14 @@ def test_hopeless_trainings_end_early():
     assert result.num_steps_taken == 160
 
 
+def test_a_training_that_has_taken_all_its_steps_is_ranked():
+    """At the last of 20 steps nothing can be saved: the slow rate keeps its final loss."""
+    result = FINDER.verify(Bowl(), lrs=[1e-3, 0.1], num_steps=20)
+    slow = result.ranking[1]
+    assert (slow.rank, slow.verdict, slow.num_steps) == (2, "worse", 20)
+    assert slow.final_loss == pytest.approx(exact(1e-3, 20)[15:].mean())
+
+
 def test_an_overflowing_training_ends_there():
     """Rates far too large run into infinity; the others are not disturbed."""
 
