@@ -94,7 +94,8 @@ class Standing:
     verdict
         "best", "as good" (as the best, within noise or 0.5 % of its fall), "catching up" (a lower rate that will be as
         good after another quarter of the steps, if the excess goes on to shrink as it did over the last half),
-        "worse", "clearly worse" (stopped early), "diverged" or "not finished".
+        "worse", "clearly worse" (stopped early), "diverged" or "not finished". All "as good", and none the best, where
+        the rate changes nothing.
     num_steps
         How many steps it trained.
     trial
@@ -140,7 +141,24 @@ def rank(trials: Sequence[Trial]) -> list[Standing]:
     order = sorted(compared, key=lambda i: float(_tail(compared[i]).mean()))
     standings = [_standing(place, i, trials[i], compared[i], compared[order[0]]) for place, i in enumerate(order, 1)]
     standings = [replace(s, verdict=_verdict(s, standings[0], compared)) for s in standings]
+    if is_without_effect(trials):
+        standings = [replace(s, verdict="as good") for s in standings]
     return standings + [_unranked(i, t) for i, t in enumerate(trials) if i not in finished]
+
+
+def is_without_effect(trials: Sequence[Trial]) -> bool:
+    """Whether the learning rate changes nothing: finished trainings at different rates, all losses exactly the same.
+
+    Those that came to no end must have the same losses too, as far as they came beyond the first one, which is
+    measured before any update.
+    """
+    begun = [trial for trial in trials if len(trial.losses) > 1]
+    if sum(trial.is_finished for trial in begun) < 2:
+        return False
+    num_steps = min(len(trial.losses) for trial in begun)
+    first, *others = ((trial.lrs[:num_steps], trial.losses[:num_steps]) for trial in begun)
+    have_same_rates = all(np.allclose(lrs, first[0], rtol=1e-6, atol=0.0) for lrs, _ in others)
+    return not have_same_rates and all(np.array_equal(losses, first[1]) for _, losses in others)
 
 
 def centred_mean(losses: FloatArray, smooth_factor: float = 0.1) -> FloatArray:

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from lrwidget.result import RangeTestResult, StopReason
-from lrwidget.trials import TIED, Standing, Trial, rank
+from lrwidget.trials import TIED, Standing, Trial, is_without_effect, rank
 
 if TYPE_CHECKING:
     import pandas as pd
 
+NO_EFFECT = (
+    "The learning rate changes nothing: all trainings have the same losses. Is optimizer.step() called, and does the "
+    "optimizer hold this model's parameters?"
+)
 _COLUMNS = ["trial", "lr", "step", "step_lr", "loss", "smoothed_loss"]
 
 
@@ -66,8 +70,8 @@ class VerifyResult:
         the lowest final loss, or is catching up with it, as a lead that melts away may turn around. Otherwise it is
         the trial with the lowest final loss; of several that cannot be told apart the one nearest to the geometric
         mean of their rates, and of two as near to it the lower: what a short training does not tell apart, a longer
-        one does by what the higher rate no longer gains. None if no training came to an end, or even the lowest one
-        ended above its start; see `reason`.
+        one does by what the higher rate no longer gains. None if no training came to an end, if even the lowest one
+        ended above its start, and if the rate changes nothing; see `reason`.
         """
         tied = _tied(self.ranking)
         if not tied:
@@ -88,10 +92,17 @@ class VerifyResult:
         return None if best is None else best.lr
 
     @property
+    def is_without_effect(self) -> bool:
+        """Whether all trainings have the same losses, whatever their rates."""
+        return is_without_effect(self.trials)
+
+    @property
     def reason(self) -> str | None:
         """Why there is no rate to train with; None where there is one."""
         if self.best is not None:
             return None
+        if self.is_without_effect:
+            return NO_EFFECT
         if self.range_test is not None and not self.trials:
             return self.range_test.suggest().reason
         if all(standing.verdict == "not finished" for standing in self.ranking):

@@ -9,7 +9,7 @@ import pytest
 
 from lrwidget import StopReason
 from lrwidget.scatter import deviation, scatter, standard_error
-from lrwidget.trials import WINDOW, Trial, centred_mean, is_hopeless, rank, tail_length
+from lrwidget.trials import WINDOW, Trial, centred_mean, is_hopeless, is_without_effect, rank, tail_length
 
 
 def trial(lr, losses, reason=StopReason.COMPLETED, is_hopeless=False):
@@ -294,6 +294,25 @@ def test_what_ends_above_a_training_that_has_diverged_has_diverged_too():
     wild[1::2] = 11.0
     ranking = rank([rising, trial(0.2, wild)])
     assert [(s.lr, s.verdict) for s in ranking] == [(0.1, "diverged"), (0.2, "diverged")]
+
+
+def test_the_same_losses_at_all_rates_have_no_best():
+    """Bit by bit the same: nobody is ahead. One rate alone, and one rate twice, say nothing of that."""
+    losses = falling_to(0.5, noise=0.1 * np.random.default_rng(0).normal(size=100))
+    same = [trial(lr, losses) for lr in (0.1, 0.2, 0.3)]
+    assert is_without_effect(same)
+    assert [s.verdict for s in rank(same)] == ["as good"] * 3
+    other = losses.copy()
+    other[99] = np.nextafter(other[99], 0)
+    for trials in ([], same[:1], [same[0], same[0]], [*same, trial(0.4, other)]):
+        assert not is_without_effect(trials)
+
+
+def test_trainings_that_have_not_come_far_do_not_show_that_nothing_changes():
+    """The first loss is the same at any rate, as it is measured before the first update."""
+    stopped = trial(0.2, [2.0], StopReason.STOPPED)
+    assert not is_without_effect([trial(0.1, falling_to(0.5)), stopped])
+    assert not is_without_effect([trial(0.1, [2.0, 2.0]), trial(0.2, [2.0, math.nan], StopReason.NOT_FINITE)])
 
 
 @pytest.mark.parametrize(("scale", "shift"), [(1e-6, 0.0), (1e6, 0.0), (1.0, -100.0), (1e3, 1e3)])

@@ -97,6 +97,18 @@ def test_a_training_that_has_taken_all_its_steps_is_ranked():
     assert slow.final_loss == pytest.approx(exact(1e-3, 20)[15:].mean())
 
 
+def test_an_optimizer_that_changes_nothing_is_told():
+    """Where no update is made, all rates see the losses of the same batches: none is the best."""
+
+    class Frozen(Bowl):
+        def __call__(self, lr):
+            return super().__call__(0.0)
+
+    result = FINDER.verify(Frozen(noise=0.3), lrs=[1e-3, 1e-2, 1e-1])
+    assert (result.best_lr, result.tied_lrs) == (None, [])
+    assert "The learning rate changes nothing" in str(result)
+
+
 def test_an_overflowing_training_ends_there():
     """Rates far too large run into infinity; the others are not disturbed."""
 

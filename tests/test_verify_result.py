@@ -117,6 +117,24 @@ def test_where_the_lowest_loss_has_diverged_there_is_no_best_rate():
     assert "as good" not in str(result)
 
 
+def test_where_the_rate_changes_nothing_the_text_says_so():
+    """All trainings with the same losses recommend nothing; the text, the repr and the table agree."""
+    noise = 0.1 * np.random.default_rng(0).normal(size=60)
+    result = result_of(*[trial(lr, 0.5, noise) for lr in (0.01, 0.1, 1.0)], centre_lr=0.1)
+    assert (result.best, result.best_lr, result.tied_lrs, result.edge, result.leading_lr) == (
+        None,
+        None,
+        [],
+        None,
+        None,
+    )
+    assert result.reason.startswith("The learning rate changes nothing: all trainings have the same losses. ")
+    assert "does the optimizer hold this model's parameters?" in result.reason
+    assert str(result).endswith(f"Best LR: none\n{result.reason}")
+    assert result.reason in repr(result)
+    assert result.ranking_dataframe()["verdict"].tolist() == ["as good"] * 3
+
+
 def test_where_nothing_came_to_its_end_the_text_says_so():
     """A best rate has no reason to be missing; trainings that were stopped have shown nothing."""
     assert result_of(trial(0.1, 0.5)).reason is None
