@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrwidget.diagnosis import lr_text
+from lrwidget.diagnosis import Diagnosis, lr_text
 from lrwidget.result import FloatArray, RangeTestResult, StopReason
 from lrwidget.suggestions import Schedule, Suggestion
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class RepeatedResult(RangeTestResult):
     """Several range tests as one: their median curve, its band, and a suggestion from all of them.
 
-    Everything that a `RangeTestResult` has, of the median curve; only `suggest` looks at the single ones.
+    Everything that a `RangeTestResult` has, of the median curve; only `suggest` looks at the single ones, and the
+    `diagnosis` where its suggestion comes from them.
 
     Parameters
     ----------
@@ -81,16 +82,17 @@ class RepeatedResult(RangeTestResult):
         Its interval is the geometric mean of theirs. Where fewer than half of the runs have a suggestion, the median
         curve decides. Parameters and errors as for `RangeTestResult.suggest`.
         """
-        single = [result.suggest(rule, schedule) for result in self.results]
-        found = [s for s in single if s.lr is not None]
-        if 2 * len(found) < len(single) or not found:
+        found = [suggestion for _, suggestion in self._found(rule, schedule)]
+        if not found:
             return super().suggest(rule, schedule)
-        if len(single) == 1:
+        if len(self.results) == 1:
             return found[0]
         lrs = [s.lr for s in found if s.lr is not None]
         lows, highs = [s.low for s in found if s.low is not None], [s.high for s in found if s.high is not None]
         lr, confidence = _geometric_mean(lrs), _mean([s.confidence for s in found if s.confidence is not None])
-        reason = f"The middle of {lr_text(min(lrs))} … {lr_text(max(lrs))}, from {len(found)} of {len(single)} runs"
+        reason = (
+            f"The middle of {lr_text(min(lrs))} … {lr_text(max(lrs))}, from {len(found)} of {len(self.results)} runs"
+        )
         reason += "" if confidence is None else f" (confidence {confidence:.0%})"
         reason += ", as the peak of a decaying schedule" if schedule == "decaying" else ""
         return replace(
@@ -102,6 +104,27 @@ class RepeatedResult(RangeTestResult):
             confidence=confidence,
             index=int(np.argmin(np.abs(np.log(self.lrs / lr)))) if len(self) else None,
         )
+
+    def _found(
+        self, rule: str = "default", schedule: Schedule = "constant"
+    ) -> list[tuple[RangeTestResult, Suggestion]]:
+        """The runs that have a suggestion, and what it is; none where fewer than half of them have one."""
+        asked = [(result, result.suggest(rule, schedule)) for result in self.results]
+        found = [(result, suggestion) for result, suggestion in asked if suggestion.lr is not None]
+        return found if 2 * len(found) >= len(asked) else []
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """What the curves say in words: where the runs suggest a rate, what most of those that do say.
+
+        The median of curves that fall at different rates may not fall at all, and would deny the suggestion beside it.
+        Where the median curve decides on the suggestion, it is the median curve's.
+        """
+        single = [result.diagnosis for result, _ in self._found()]
+        if not single:
+            return super().diagnosis
+        kind = Counter(diagnosis.kind for diagnosis in single).most_common(1)[0][0]
+        return next(diagnosis for diagnosis in single if diagnosis.kind == kind)
 
     @property
     def spread_decades(self) -> float | None:

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from lrwidget.result import FloatArray, StopReason
+from lrwidget.scatter import deviation, scatter, standard_error
 from lrwidget.smoothing import HUGE, check_smooth_factor
 
 Verdict: TypeAlias = Literal["best", "as good", "catching up", "worse", "clearly worse", "diverged", "not finished"]
@@ -23,7 +24,8 @@ _CERTAIN_SHARE = 0.9  # of those steps, in which it lies above the best one: by 
 _TAIL_FRACTION = 0.25  # the last steps whose mean is the final loss: enough to outweigh the noise, and still the end
 _MIN_TAIL = 5
 _SIGNIFICANT = 2.0  # standard errors
-_RISEN = 4.0  # standard deviations of the last losses above the first one: not by chance
+_MOST_OF_FALL = 0.5  # of the best one: a larger excess is noise only where single steps scatter as far
+_RISEN = 4.0  # times the scatter of single losses, above the first one: not by chance
 _RISING_SHARE = 0.8  # of the last steps on which the loss rises: not by chance either
 _NEGLIGIBLE_FRACTION = 0.005
 
@@ -90,13 +92,18 @@ class Standing:
         The excess as a share of what the best one has fallen: the regret of this rate, as far as a short training
         shows it. Infinite if the best one has not fallen.
     verdict
-        "best", "as good" (as the best, within twice the standard error or 0.5 % of its fall), "catching up" (a lower
-        rate that will be as good after another quarter of the steps, if the excess goes on to shrink as it did over
-        the last half), "worse", "clearly worse" (stopped early), "diverged" or "not finished".
+        "best", "as good" (as the best, within noise or 0.5 % of its fall), "catching up" (a lower rate that will be as
+        good after another quarter of the steps, if the excess goes on to shrink as it did over the last half),
+        "worse", "clearly worse" (stopped early), "diverged" or "not finished". All "as good", and none the best, where
+        the rate changes nothing.
     num_steps
         How many steps it trained.
     trial
         Its index among the trials.
+    is_within_noise
+        Whether noise alone may have put it behind the best one: an excess up to twice its standard error, and up to
+        half of the best one's fall or to the usual scatter of the differences. A few spikes raise the error as much
+        as the excess, but neither of these.
     """
 
     rank: int | None
@@ -109,13 +116,7 @@ class Standing:
     verdict: Verdict
     num_steps: int
     trial: int
-
-    @property
-    def is_within_noise(self) -> bool:
-        """Whether noise alone may have put it behind the best one."""
-        if self.excess is None or self.excess_error is None:
-            return False
-        return self.excess <= _SIGNIFICANT * self.excess_error
+    is_within_noise: bool = False
 
     @property
     def is_negligible(self) -> bool:
@@ -126,8 +127,8 @@ class Standing:
 def rank(trials: Sequence[Trial]) -> list[Standing]:
     """Order trainings by their final loss; those that came to no end last.
 
-    Trainings are compared over as many steps as the shortest finished one has. One that ends far above its start is
-    ranked, but counts as diverged.
+    Trainings are compared over as many steps as the shortest finished one has. One that ends above its start by more
+    than chance is ranked, but counts as diverged.
 
     Notes
     -----
@@ -136,15 +137,28 @@ def rank(trials: Sequence[Trial]) -> list[Standing]:
     """
     finished = {i: t for i, t in enumerate(trials) if t.is_finished}
     num_steps = min((len(t.losses) for t in finished.values()), default=0)
-    tail = slice(num_steps - tail_length(num_steps), num_steps)
-    tails = {i: t.losses[tail] for i, t in finished.items()}
-    order = sorted(tails, key=lambda i: float(tails[i].mean()))
-    standings = [_standing(place, i, trials[i], tails, order[0]) for place, i in enumerate(order, 1)]
-    standings = [
-        replace(s, verdict="catching up") if _catches_up(s, trials, trials[order[0]], num_steps) else s
-        for s in standings
-    ]
+    compared = {i: t.losses[:num_steps] for i, t in finished.items()}
+    order = sorted(compared, key=lambda i: float(_tail(compared[i]).mean()))
+    standings = [_standing(place, i, trials[i], compared[i], compared[order[0]]) for place, i in enumerate(order, 1)]
+    standings = [replace(s, verdict=_verdict(s, standings[0], compared)) for s in standings]
+    if is_without_effect(trials):
+        standings = [replace(s, verdict="as good") for s in standings]
     return standings + [_unranked(i, t) for i, t in enumerate(trials) if i not in finished]
+
+
+def is_without_effect(trials: Sequence[Trial]) -> bool:
+    """Whether the learning rate changes nothing: finished trainings at different rates, all losses exactly the same.
+
+    Those that came to no end must have the same losses too, as far as they came beyond the first one, which is
+    measured before any update.
+    """
+    begun = [trial for trial in trials if len(trial.losses) > 1]
+    if sum(trial.is_finished for trial in begun) < 2:
+        return False
+    num_steps = min(len(trial.losses) for trial in begun)
+    first, *others = ((trial.lrs[:num_steps], trial.losses[:num_steps]) for trial in begun)
+    have_same_rates = all(np.allclose(lrs, first[0], rtol=1e-6, atol=0.0) for lrs, _ in others)
+    return not have_same_rates and all(np.array_equal(losses, first[1]) for _, losses in others)
 
 
 def centred_mean(losses: FloatArray, smooth_factor: float = 0.1) -> FloatArray:
@@ -196,9 +210,10 @@ def is_hopeless(recent: FloatArray, leader: FloatArray, num_done: int, num_steps
     bool
         Over the last twenty steps it lies above the best one in at least 18 of them, and by the median at least as
         far as the best one falls in all; from two fifths of the steps on, four tenths of that are enough. Never in
-        the first fifth: some trainings jump at first and come back. The same for ``c * loss + d``, c > 0.
+        the first fifth: some trainings jump at first and come back. Nor after the last step, its own or the best
+        one's: then nothing is saved. The same for ``c * loss + d``, c > 0.
     """
-    if num_done < max(WINDOW, _EARLY_FRACTION * num_steps) or num_done > len(leader):
+    if num_done < max(WINDOW, _EARLY_FRACTION * num_steps) or num_done >= min(len(leader), num_steps):
         return False
     excess = recent - leader[num_done - WINDOW : num_done]
     fall = float(leader[0] - leader[-tail_length(len(leader)) :].mean())
@@ -206,71 +221,69 @@ def is_hopeless(recent: FloatArray, leader: FloatArray, num_done: int, num_steps
     return fall > 0 and float(np.median(excess)) >= allowed * fall and float(np.mean(excess > 0)) >= _CERTAIN_SHARE
 
 
-def standard_error(values: FloatArray) -> float:
-    """Standard error of the mean of a stretch of a training's losses, shape (n,).
+def _tail(losses: FloatArray) -> FloatArray:
+    return losses[len(losses) - tail_length(len(losses)) :]
 
-    The trend is taken out, and neighbouring steps may depend on each other: the long-run variance is estimated with
-    Bartlett weights up to a lag of n^(1/3). Infinite for fewer than four values.
 
-    References
-    ----------
-    W. K. Newey, K. D. West, "A simple, positive semi-definite, heteroskedasticity and autocorrelation consistent
-    covariance matrix", Econometrica 55 (1987).
+def _standing(place: int, index: int, trial: Trial, losses: FloatArray, best: FloatArray) -> Standing:
+    """The place of a finished training, its verdict still open; losses and those of the best one, shape (n,)."""
+    tail, best_tail = _tail(losses), _tail(best)
+    final, error = float(tail.mean()), standard_error(tail)
+    excess = final - float(best_tail.mean())
+    excess_error = 0.0 if place == 1 else standard_error(tail - best_tail)
+    fall = float(losses[0] - best_tail.mean())
+    share = 0.0 if place == 1 else excess / fall if fall > 0 else math.inf
+    is_usual = share <= _MOST_OF_FALL or excess <= scatter(tail - best_tail)
+    return Standing(
+        *(place, trial.lr, final, error, excess, excess_error, share, "worse", len(trial.losses), index),
+        is_within_noise=excess <= _SIGNIFICANT * excess_error and is_usual,
+    )
+
+
+def _verdict(standing: Standing, first: Standing, compared: Mapping[int, FloatArray]) -> Verdict:
+    """How a finished training stands to the first one; their losses by trial."""
+    losses, best = compared[standing.trial], compared[first.trial]
+    # What ends above the start and above a training that has surely risen has risen as well, however wild it is.
+    if _has_risen(losses) or (_has_risen(best) and _tail(losses).mean() > losses[0]):
+        return "diverged"
+    if standing.rank == 1:
+        return "best"
+    if standing.is_within_noise or standing.is_negligible:
+        return "as good"
+    return "catching up" if standing.lr < first.lr and _catches_up(losses, best) else "worse"
+
+
+def _catches_up(losses: FloatArray, best: FloatArray) -> bool:
+    """Whether what is worse will not be after as many steps again as the final loss is taken from."""
+    length = tail_length(len(losses))
+    if len(losses) < 2 * length:
+        return False
+    before, now = np.split((losses - best)[-2 * length :], 2)
+    allowed = _NEGLIGIBLE_FRACTION * float(best[0] - _tail(best).mean())
+    # The means go with the final losses, but one spike that passes lowers them; it does not lower the medians.
+    return all(2 * float(centre(now)) - float(centre(before)) <= allowed for centre in (np.mean, np.median))
+
+
+def _has_risen(losses: FloatArray) -> bool:
+    """Whether a training ends above its first loss by more than chance.
+
+    All of its end lies above, and the median by far, or it is still rising, or no loss was ever lower than the first
+    (by chance in one of n cases); or the mean of its end lies above by far, as spikes make it. What is far is told by
+    the scatter of single losses, in a long training by that before the end too, as the end may be chaos.
     """
-    n = len(values)
-    if n < 4:
-        return math.inf
-    rest = _without_trend(values)
-    variance = float(rest @ rest) / (n - 2)
-    max_lag = round(n ** (1 / 3))
-    covariances = [float(rest[lag:] @ rest[:-lag]) / (n - 2) for lag in range(1, max_lag + 1)]
-    long_run = variance + sum(2 * (1 - lag / (max_lag + 1)) * c for lag, c in enumerate(covariances, 1))
-    # Noise that alternates would make the mean look better than independent noise does; do not rely on it.
-    return math.sqrt(max(long_run, variance) / n)
-
-
-def _without_trend(values: FloatArray) -> FloatArray:
-    steps = np.arange(len(values)) - (len(values) - 1) / 2
-    rest: FloatArray = values - values.mean()
-    return rest - steps * ((steps @ rest) / (steps @ steps))
-
-
-def _standing(place: int, index: int, trial: Trial, tails: Mapping[int, FloatArray], best: int) -> Standing:
-    losses = tails[index]
-    final, error = float(losses.mean()), standard_error(losses)
-    excess = final - float(tails[best].mean())
-    excess_error = 0.0 if index == best else standard_error(losses - tails[best])
-    fall = float(trial.losses[0] - tails[best].mean())
-    share = 0.0 if index == best else excess / fall if fall > 0 else math.inf
-    standing = Standing(place, trial.lr, final, error, excess, excess_error, share, "worse", len(trial.losses), index)
-    if _has_risen(trial, losses):
-        return replace(standing, verdict="diverged")
-    if index == best:
-        return replace(standing, verdict="best")
-    is_as_good = standing.is_within_noise or standing.is_negligible
-    return replace(standing, verdict="as good") if is_as_good else standing
-
-
-def _catches_up(standing: Standing, trials: Sequence[Trial], best: Trial, num_steps: int) -> bool:
-    """Whether a lower rate that is worse will not be after as many steps again as the final loss is taken from."""
-    length = tail_length(num_steps)
-    if standing.verdict != "worse" or standing.lr >= best.lr or num_steps < 2 * length:
+    tail, start = _tail(losses), float(losses[0])
+    before, is_long = losses[: len(losses) - len(tail)], len(losses) >= WINDOW
+    if len(tail) < 4:
         return False
-    compared = slice(num_steps - 2 * length, num_steps)
-    excess = trials[standing.trial].losses[compared] - best.losses[compared]
-    before, now = float(excess[:length].mean()), float(excess[length:].mean())
-    fall = float(best.losses[0] - best.losses[num_steps - length : num_steps].mean())
-    return now + (now - before) <= _NEGLIGIBLE_FRACTION * fall
-
-
-def _has_risen(trial: Trial, tail: FloatArray) -> bool:
-    """Whether it ends above its first loss by more than chance: far beyond the scatter of its end, or still rising."""
-    start = float(trial.losses[0])
-    if len(tail) < 4 or tail.min() <= start:
+    least = start + 1e-9 * abs(start)
+    if is_long and float(tail.mean()) > max(start + _RISEN * deviation(before), least):
+        return True
+    if tail.min() <= start:
         return False
-    scatter = math.sqrt(float(np.square(_without_trend(tail)).sum()) / (len(tail) - 2))
-    is_high = float(tail.mean()) - start > max(_RISEN * scatter, 1e-9 * abs(start))
-    return is_high or float(np.mean(np.diff(tail) > 0)) >= _RISING_SHARE
+    noise = min(scatter(tail), scatter(before)) if is_long else deviation(tail)
+    is_high = float(np.median(tail)) > max(start + _RISEN * noise, least)
+    is_rising = float(np.mean(np.diff(tail) > 0)) >= _RISING_SHARE
+    return is_high or is_rising or (is_long and float(losses[1:].min()) > least)
 
 
 def _unranked(index: int, trial: Trial) -> Standing:

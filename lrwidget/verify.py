@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import NamedTuple
@@ -26,6 +26,7 @@ from lrwidget.verify_plan import (
     VerifyPlan,
     centre_of,
     first_lrs,
+    listed,
     next_lr,
     plan,
     planned_trial,
@@ -99,14 +100,16 @@ class Verification(Iterator[TrialRecord]):
         self,
         finder: LearningRateFinder,
         train_step: TrainStep,
-        lrs: Sequence[Rate] | None = None,
+        lrs: Iterable[Rate] | None = None,
         num_steps: int | None = None,
         *,
         around: Around | None = None,
         schedule: Schedule | None = None,
     ) -> None:
         train_step = checked_train_step(train_step)
+        lrs = None if lrs is None else listed(lrs)
         self.plan = plan(finder, lrs, num_steps, around)
+        planned_trial(1.0, self.plan.num_steps, schedule)  # a schedule that is none shows before the range test
         self._course = _Course(self.plan, schedule)
         if lrs is not None:
             self._course.centre_lr = None if around is None else centre_of(around)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import TypeAlias
@@ -79,15 +79,14 @@ class PlannedTrial:
 
 def plan(
     finder: LearningRateFinder,
-    lrs: Sequence[Rate] | None = None,
+    lrs: Iterable[Rate] | None = None,
     num_steps: int | None = None,
     around: Around | None = None,
 ) -> VerifyPlan:
     """The plan of a verification; for the parameters and errors see `lrwidget.verify.Verification`."""
     budget = BUDGET_FACTOR * finder.num_steps
     if lrs is not None:
-        if not len(lrs):
-            raise ValueError("need at least one learning rate, got lrs=[]; None chooses them around the suggestion")
+        lrs = listed(lrs)
         num_steps = _checked_steps(max(_MIN_STEPS, budget // len(lrs)) if num_steps is None else num_steps)
         certain = tuple(trial.lr for trial in planned_trials(lrs, num_steps))
         return VerifyPlan(certain, num_steps, num_steps * len(lrs))
@@ -170,6 +169,29 @@ def next_lr(final_losses: Mapping[float, float], tied_lrs: Collection[float] = (
     return math.sqrt(lr * (upper if goes_up else lower))
 
 
+def listed(lrs: Iterable[Rate]) -> list[Rate]:
+    """The rates as a list, whatever they come in; at least one.
+
+    Raises
+    ------
+    TypeError
+        If they are no several things, as a number and a text.
+    ValueError
+        If there is none.
+    """
+    try:
+        each = None if isinstance(lrs, str | bytes) else iter(lrs)
+    except TypeError:
+        each = None
+    if each is None:
+        remedy = f"lrs=[{lrs!r}]" if isinstance(lrs, Real) else "a list of numbers or functions of the step"
+        raise TypeError(f"need a list of learning rates, got lrs={lrs!r}; pass {remedy}")
+    rates = list(each)
+    if not rates:
+        raise ValueError("need at least one learning rate, got lrs=[]; None chooses them around the suggestion")
+    return rates
+
+
 def planned_trials(
     lrs: Sequence[Rate], num_steps: int, schedule: Callable[[int], float] | None = None
 ) -> list[PlannedTrial]:
@@ -180,7 +202,7 @@ def planned_trials(
     TypeError, ValueError
         As `planned_trial`, and if a constant rate is given twice.
     """
-    constant = sorted(rate for rate in lrs if not callable(rate))
+    constant = sorted(checked_rate("learning rate", rate) for rate in lrs if not callable(rate))
     if len(set(constant)) < len(constant):
         raise ValueError(f"need different learning rates, got {constant}")
     return sorted((planned_trial(rate, num_steps, schedule) for rate in lrs), key=lambda trial: trial.lr)
@@ -192,14 +214,15 @@ def planned_trial(rate: Rate, num_steps: int, schedule: Callable[[int], float] |
     Raises
     ------
     TypeError
-        If the rate is neither a real number nor a function.
+        If the rate is neither a real number nor a function, the schedule none, or what they return no number.
     ValueError
         If a constant rate is not positive and finite, or that of a step not finite or negative.
     """
     lr = None if callable(rate) else checked_rate("learning rate", rate)
-    lrs = np.array([rate(step) if callable(rate) else lr for step in range(num_steps)], dtype=float)
-    if schedule is not None:
-        lrs = lrs * np.array([schedule(step) for step in range(num_steps)], dtype=float)
+    lrs = np.full(num_steps, 1.0 if lr is None else lr)
+    for factor in (rate if callable(rate) else None, schedule):
+        if factor is not None:
+            lrs = lrs * _values(factor, num_steps)
     sound = np.isfinite(lrs) & (lrs >= 0)
     if not sound.all():
         step = int(np.argmin(sound))
@@ -207,6 +230,20 @@ def planned_trial(rate: Rate, num_steps: int, schedule: Callable[[int], float] |
     if not lrs.any():
         raise ValueError("need a learning rate above 0 at some step, got 0 at all of them")
     return PlannedTrial(float(lrs.max()) if lr is None else lr, lrs)
+
+
+def _values(schedule: Callable[[int], float], num_steps: int) -> FloatArray:
+    """What a function of the step gives at each of them, shape (num_steps,)."""
+    if not callable(schedule):
+        raise TypeError(f"need a function of the step as schedule, got {schedule!r}; pass lambda step: {schedule!r}")
+    values = np.empty(num_steps)
+    for step in range(num_steps):
+        value = schedule(step)
+        try:
+            values[step] = float(value)
+        except (TypeError, ValueError):
+            raise TypeError(f"need a number at each step, got {value!r} at step {step}; return a float") from None
+    return values
 
 
 def checked_rate(name: str, value: object) -> float:

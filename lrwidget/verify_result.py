@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from lrwidget.result import RangeTestResult, StopReason
-from lrwidget.trials import TIED, Standing, Trial, rank
+from lrwidget.trials import TIED, Standing, Trial, is_without_effect, rank
 
 if TYPE_CHECKING:
     import pandas as pd
 
+NO_EFFECT = (
+    "The learning rate changes nothing: all trainings have the same losses. Is optimizer.step() called, and does the "
+    "optimizer hold this model's parameters?"
+)
 _COLUMNS = ["trial", "lr", "step", "step_lr", "loss", "smoothed_loss"]
 
 
@@ -55,7 +59,7 @@ class VerifyResult:
 
     @property
     def tied_lrs(self) -> list[float]:
-        """The rates that cannot be told from the best one, itself included, rising; none if no loss has fallen."""
+        """The rates that cannot be told from the best one, itself included, rising; none where there is no best one."""
         return sorted(standing.lr for standing in _tied(self.ranking))
 
     @property
@@ -66,8 +70,8 @@ class VerifyResult:
         the lowest final loss, or is catching up with it, as a lead that melts away may turn around. Otherwise it is
         the trial with the lowest final loss; of several that cannot be told apart the one nearest to the geometric
         mean of their rates, and of two as near to it the lower: what a short training does not tell apart, a longer
-        one does by what the higher rate no longer gains. None if no training came to an end, or each ended above its
-        start.
+        one does by what the higher rate no longer gains. None if no training came to an end, if even the lowest one
+        ended above its start, and if the rate changes nothing; see `reason`.
         """
         tied = _tied(self.ranking)
         if not tied:
@@ -86,6 +90,24 @@ class VerifyResult:
         """The learning rate of `best`: the one to train with."""
         best = self.best
         return None if best is None else best.lr
+
+    @property
+    def is_without_effect(self) -> bool:
+        """Whether all trainings have the same losses, whatever their rates."""
+        return is_without_effect(self.trials)
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no rate to train with; None where there is one."""
+        if self.best is not None:
+            return None
+        if self.is_without_effect:
+            return NO_EFFECT
+        if self.range_test is not None and not self.trials:
+            return self.range_test.suggest().reason
+        if all(standing.verdict == "not finished" for standing in self.ranking):
+            return "No training came to its end."
+        return "No training ended with a lower loss than it began with."
 
     @property
     def leading_lr(self) -> float | None:
@@ -125,13 +147,17 @@ class VerifyResult:
         return pd.DataFrame(rows, columns=list(Standing.__dataclass_fields__)).astype({"rank": "Int64"})
 
     def __repr__(self) -> str:
-        return f"<VerifyResult: {len(self.trials)} trainings, best_lr={self.best_lr}, {self.stop_reason}>"
+        best = f"best_lr={self.best_lr}" if self.reason is None else f"best_lr=None ({self.reason})"
+        return f"<VerifyResult: {len(self.trials)} trainings, {best}, {self.stop_reason}>"
 
     def __str__(self) -> str:
         return "\n".join([_headline(self), *_table(self.ranking), *_conclusion(self)])
 
 
 def _tied(ranking: Sequence[Standing]) -> list[Standing]:
+    """The best one and what cannot be told from it; none where the first one is not worth training with."""
+    if not ranking or ranking[0].verdict != "best":
+        return []
     return [standing for standing in ranking if standing.verdict in TIED]
 
 
@@ -161,9 +187,7 @@ def _table(ranking: Sequence[Standing]) -> list[str]:
 
 def _conclusion(result: VerifyResult) -> list[str]:
     if result.best_lr is None:
-        if result.range_test is not None and not result.trials:
-            return ["Best LR: none", result.range_test.suggest().reason]
-        return ["Best LR: none; no training ended with a lower loss than it began with"]
+        return ["Best LR: none", *([] if result.reason is None else [result.reason])]
     lines = [f"Best LR: {result.best_lr:.1e}"]
     if result.leading_lr is not None:
         lines.append(f"It is catching up with {result.leading_lr:.1e}, whose lead melts away.")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from time import perf_counter
 
 import numpy as np
 import pytest
 
-from lrwidget import LearningRateFinder, RangeTestResult, RestoringStep, StopReason
+from lrwidget import LearningRateFinder, RangeTestResult, RestoringStep, StopReason, diagnose
+from lrwidget.live import words
+from lrwidget.live.frames import Progress
+from lrwidget.live.reading import Reader
+from lrwidget.live.run_state import RunState
 from lrwidget.repeat_result import RepeatedResult
 
 FINDER = LearningRateFinder(min_lr=1e-4, max_lr=10.0, num_steps=60)
@@ -269,6 +274,45 @@ def test_runs_that_show_nothing_give_no_suggestion():
     result = LearningRateFinder().repeat(step, num_runs=3)
     assert (result.suggested_lr, result.spread_decades) == (None, None)
     assert "Suggested LR: none" in str(result)
+
+
+def runs_of_a_flat_median():
+    """Two runs that fall at different rates, and one that does not: at each rate at least two stay at the start."""
+    lrs = np.geomspace(1e-6, 1.0, 100)
+    noise = 0.02 * np.random.default_rng(0).normal(size=(3, 100))
+    falls = [(lrs > 1e-4) & (lrs < 1e-2), (lrs > 1e-2) & (lrs < 0.5), lrs < 0]
+    return [RangeTestResult(lrs, 2.0 - 1.0 * fall + row) for fall, row in zip(falls, noise, strict=True)]
+
+
+def test_suggestion_and_diagnosis_speak_of_the_same_curves():
+    """Where two of three runs suggest a rate, the diagnosis is theirs, and not that of the flat median curve."""
+    runs = runs_of_a_flat_median()
+    result = RepeatedResult(runs)
+    assert [run.suggested_lr is not None for run in runs] == [True, True, False]
+    assert (runs[0].diagnosis.kind, diagnose(result.lrs, result.losses).kind) == ("ok", "noise")
+    assert result.suggested_lr is not None
+    assert result.diagnosis == runs[0].diagnosis
+    assert "no learning rate in this range" not in str(result)
+
+
+def test_without_a_common_suggestion_the_diagnosis_is_that_of_the_median_curve():
+    """One of three runs suggests nothing for all of them."""
+    runs = runs_of_a_flat_median()
+    result = RepeatedResult([runs[0], runs[2], runs[2]])
+    assert result.suggested_lr is None
+    assert result.diagnosis == diagnose(result.lrs, result.losses)
+    assert result.diagnosis.kind == "noise"
+
+
+def test_the_widgets_words_on_several_runs_agree_with_their_suggestion():
+    """The verdict shows the runs' suggestion beside their diagnosis."""
+    result = RepeatedResult(runs_of_a_flat_median())
+    reader = Reader(perf_counter)
+    reader.finish(result)
+    progress = Progress(RunState.DONE, 100, 100, 1.0, None, None, None, StopReason.COMPLETED)
+    verdict = words.verdict_on(progress, reader.reading, "")
+    assert verdict.mood == "good"
+    assert verdict.text == f"{result.results[0].diagnosis.message} {result.suggest().reason}"
 
 
 # ------------------------------------------------------------------------------------------------- tables and files

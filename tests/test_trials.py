@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lrwidget import StopReason
-from lrwidget.trials import WINDOW, Trial, centred_mean, is_hopeless, rank, standard_error, tail_length
+from lrwidget.scatter import deviation, scatter, standard_error
+from lrwidget.trials import WINDOW, Trial, centred_mean, is_hopeless, is_without_effect, rank, tail_length
 
 
 def trial(lr, losses, reason=StopReason.COMPLETED, is_hopeless=False):
@@ -54,6 +55,18 @@ def test_two_standard_errors_hold_the_mean_about_as_often_as_they_should(n):
         noise = np.convolve(rng.normal(size=n + 1), [1.0, 0.3], "valid")
         held += abs(noise.mean()) <= 2 * standard_error(noise)
     assert held / 500 > 0.85
+
+
+def test_a_few_spikes_do_not_raise_the_scatter():
+    """Of normal noise both measures are its standard deviation, whatever the trend; three spikes raise one of them."""
+    noise = np.random.default_rng(0).normal(size=1000)
+    assert deviation(noise + np.arange(1000)) == pytest.approx(1.0, rel=0.1)
+    assert scatter(noise) == pytest.approx(1.0, rel=0.1)
+    noise[[100, 500, 900]] = 1e4
+    assert deviation(noise) > 100
+    assert scatter(noise) == pytest.approx(1.0, rel=0.1)
+    assert scatter(np.arange(50.0)) == pytest.approx(0.0, abs=1e-12)
+    assert deviation(noise[:3]) == scatter(noise[:3]) == math.inf
 
 
 # -------------------------------------------------------------------------------------------------------- smoothing
@@ -205,6 +218,103 @@ def test_a_training_that_ends_above_its_start_has_diverged():
     assert rank([flat])[0].verdict == "best"
 
 
+@pytest.mark.parametrize("spikes", [[80], [80, 90], [78, 85, 92], list(range(76, 100, 3))])
+def test_a_training_that_ends_in_spikes_is_no_tie(spikes):
+    """Spikes of 1e5 raise the standard error as they raise the mean: that is no noise, and no end below the start."""
+    noise = 0.02 * np.random.default_rng(0).normal(size=(2, 100))
+    spiky = np.linspace(2.0, 1.8, 100) + noise[1]
+    spiky[spikes] = 1e5
+    ranking = rank([trial(0.01, falling_to(0.3, noise=noise[0])), trial(0.1, spiky)])
+    assert [(s.lr, s.verdict, s.is_within_noise) for s in ranking] == [(0.01, "best", True), (0.1, "diverged", False)]
+    assert [s.verdict for s in rank([trial(0.1, spiky)])] == ["diverged"]
+
+
+def test_one_high_spike_is_no_noise():
+    """By hand: .05 above the best one and 30 at one of 25 steps are 1.25 above it in the mean, of a fall of 1.5."""
+    spiky = falling_to(0.55)
+    spiky[90] += 30.0
+    ranking = rank([trial(0.1, falling_to(0.5)), trial(0.2, spiky)])
+    assert (ranking[1].verdict, ranking[1].excess) == ("worse", pytest.approx(1.25))
+    assert ranking[1].excess <= 2 * ranking[1].excess_error
+
+
+def test_ties_under_noise_larger_than_the_fall_stay_ties():
+    """A fall of .1 under noise of 1: what differs is chance, and hardly ever told apart or taken for a rise."""
+    rng = np.random.default_rng(6)
+    told_apart = risen = 0
+    for _ in range(300):
+        first, second = rank([trial(lr, falling_to(1.9, noise=rng.normal(size=100))) for lr in (0.1, 0.2)])
+        told_apart += second.verdict == "worse"
+        risen += "diverged" in (first.verdict, second.verdict)
+    assert told_apart / 300 < 0.1
+    assert risen / 300 < 0.05
+
+
+@pytest.mark.parametrize("spike", [60, 90])
+def test_a_spike_that_passes_is_no_catching_up(spike):
+    """The mean excess falls by what the spike has raised it by, the usual one does not: .3 stays .3."""
+    losses = excess_in_quarters(0.3, 0.3)
+    losses[spike] += 12.0
+    assert rank([trial(0.2, falling_to(0.5)), trial(0.1, losses)])[1].verdict == "worse"
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (1e-6, 1e3), (1e6, -100.0)])
+def test_chaos_far_above_the_start_has_diverged(scale, shift):
+    """It scatters as far as it lies above its start, from the first update on or after a fall."""
+    chaos = 100 * np.exp(np.random.default_rng(1).normal(size=100))
+    from_the_first_update = np.concatenate([[2.0], chaos[1:]])
+    after_a_fall = np.concatenate([falling_to(0.5)[:60], chaos[60:]])
+    for losses in (from_the_first_update, after_a_fall):
+        assert [s.verdict for s in rank([trial(1.0, scale * losses + shift)])] == ["diverged"]
+
+
+def test_a_level_above_the_start_is_a_rise_whatever_the_spikes():
+    """From 2 to .5 and to 5 ± .1; spikes of 1e4 before and after raise any standard deviation, but no median."""
+    losses = falling_to(0.5)
+    losses[60:] = 5.0 + 0.1 * np.random.default_rng(0).normal(size=40)
+    losses[[20, 50, 80, 90]] = 1e4
+    assert [s.verdict for s in rank([trial(1.0, losses)])] == ["diverged"]
+
+
+@pytest.mark.parametrize(("num_steps", "most"), [(10, 0.05), (20, 0.08), (100, 0.03)])
+@pytest.mark.parametrize("kind", ["normal", "exponential"])
+def test_a_low_first_loss_is_no_rise(num_steps, most, kind):
+    """Under noise alone the first of n losses is the lowest in one of n cases: little more is taken for a rise."""
+    rng = np.random.default_rng(7)
+    draws = getattr(rng, kind)(size=(1000, num_steps))
+    risen = sum(rank([trial(0.1, losses)])[0].verdict == "diverged" for losses in draws)
+    assert risen / 1000 < most
+
+
+def test_what_ends_above_a_training_that_has_diverged_has_diverged_too():
+    """From the same start, even if its own scatter would hide it."""
+    noise = 0.05 * np.random.default_rng(0).normal(size=100)
+    rising = trial(0.1, np.linspace(1.0, 5.0, 100) + noise)
+    wild = np.full(100, 1.0)
+    wild[1::2] = 11.0
+    ranking = rank([rising, trial(0.2, wild)])
+    assert [(s.lr, s.verdict) for s in ranking] == [(0.1, "diverged"), (0.2, "diverged")]
+
+
+def test_the_same_losses_at_all_rates_have_no_best():
+    """Bit by bit the same: nobody is ahead. One rate alone, and one rate twice, say nothing of that."""
+    losses = falling_to(0.5, noise=0.1 * np.random.default_rng(0).normal(size=100))
+    same = [trial(lr, losses) for lr in (0.1, 0.2, 0.3)]
+    assert is_without_effect(same)
+    assert [s.verdict for s in rank(same)] == ["as good"] * 3
+    other = losses.copy()
+    other[99] = np.nextafter(other[99], 0)
+    for trials in ([], same[:1], [same[0], same[0]], [*same, trial(0.4, other)]):
+        assert not is_without_effect(trials)
+
+
+def test_trainings_that_have_not_come_far_do_not_show_that_nothing_changes():
+    """The first loss is the same at any rate, as it is measured before the first update."""
+    stopped = trial(0.2, [2.0], StopReason.STOPPED)
+    assert not is_without_effect([trial(0.1, falling_to(0.5)), stopped])
+    assert not is_without_effect([trial(0.1, [2.0, 2.0]), trial(0.2, [2.0, math.nan], StopReason.NOT_FINITE)])
+
+
 @pytest.mark.parametrize(("scale", "shift"), [(1e-6, 0.0), (1e6, 0.0), (1.0, -100.0), (1e3, 1e3)])
 def test_the_ranking_does_not_depend_on_the_unit_and_the_zero_of_the_loss(scale, shift):
     """c * loss + d has the same order and verdicts, final losses and errors to scale."""
@@ -252,6 +362,14 @@ def test_a_training_that_crosses_the_best_one_is_not_given_up():
     """It must lie above in 18 of the last 20 steps; a few wild batches do not count."""
     losses = np.where(np.arange(100) % 5 == 0, 0.4, 1.9)  # 4 of 20 below
     assert hopeless_at(losses, LEADER) is None
+
+
+@pytest.mark.parametrize("num_steps", [20, 40])
+def test_a_training_that_has_come_to_its_end_is_not_given_up(num_steps):
+    """After 20 of 20 steps there is nothing left to save, and where the data end after 20 of 40 there is not either."""
+    high = np.full(20, 9.0)
+    assert not is_hopeless(high, LEADER[:20], 20, num_steps)
+    assert is_hopeless(high, LEADER[:21], 20, num_steps=21)
 
 
 def test_noise_alone_is_not_given_up():

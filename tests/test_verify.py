@@ -89,6 +89,26 @@ def test_hopeless_trainings_end_early():
     assert result.num_steps_taken == 160
 
 
+def test_a_training_that_has_taken_all_its_steps_is_ranked():
+    """At the last of 20 steps nothing can be saved: the slow rate keeps its final loss."""
+    result = FINDER.verify(Bowl(), lrs=[1e-3, 0.1], num_steps=20)
+    slow = result.ranking[1]
+    assert (slow.rank, slow.verdict, slow.num_steps) == (2, "worse", 20)
+    assert slow.final_loss == pytest.approx(exact(1e-3, 20)[15:].mean())
+
+
+def test_an_optimizer_that_changes_nothing_is_told():
+    """Where no update is made, all rates see the losses of the same batches: none is the best."""
+
+    class Frozen(Bowl):
+        def __call__(self, lr):
+            return super().__call__(0.0)
+
+    result = FINDER.verify(Frozen(noise=0.3), lrs=[1e-3, 1e-2, 1e-1])
+    assert (result.best_lr, result.tied_lrs) == (None, [])
+    assert "The learning rate changes nothing" in str(result)
+
+
 def test_an_overflowing_training_ends_there():
     """Rates far too large run into infinity; the others are not disturbed."""
 
@@ -290,6 +310,12 @@ def test_data_that_run_out_end_each_training_at_the_same_step():
     assert result.best_lr == 0.2
 
 
+def test_rates_may_come_from_a_generator():
+    """Any iterable will do, also one that can be read only once."""
+    result = FINDER.verify(Bowl(), lrs=(10.0**-i for i in (1, 2)), num_steps=10)
+    assert [t.lr for t in result.trials] == [0.01, 0.1]
+
+
 def test_losses_that_are_read_late_are_all_there():
     """With lag 3 each training has all its losses, and the same ones."""
 
@@ -316,4 +342,15 @@ def test_wrong_arguments_are_refused_before_any_training():
         FINDER.verify(step, lrs=[0.1], num_steps=5, schedule=lambda i: math.nan if i == 2 else 1.0)
     with pytest.raises(TypeError, match="need a train step"):
         FINDER.verify("train")
+    with pytest.raises(TypeError, match=r"need a list of learning rates, got lrs=0\.001; pass lrs=\[0\.001\]"):
+        FINDER.verify(step, lrs=1e-3)
+    with pytest.raises(TypeError, match="need a real number as learning rate, got 'x'; pass a float"):
+        FINDER.verify(step, lrs=[1e-3, "x"])
+    for arguments in ({"lrs": [0.1]}, {"around": 0.1}, {}):
+        with pytest.raises(TypeError, match="need a function of the step as schedule, got 3; pass lambda step: 3"):
+            FINDER.verify(step, schedule=3, **arguments)
+    with pytest.raises(TypeError, match="need a number at each step, got 'x' at step 0"):
+        FINDER.verify(step, schedule=lambda i: "x")
+    with pytest.raises(ValueError, match="got nan at step 2"):
+        FINDER.verify(step, schedule=lambda i: math.nan if i == 2 else 1.0)
     assert step.entered == 0

@@ -36,6 +36,7 @@ class Bowl:
         self.gate.set()
         self.waits_at: int | None = None
         self.fails_at: int | None = None
+        self.is_frozen = False
 
     def __enter__(self) -> Bowl:
         self.saved = self.w
@@ -51,7 +52,7 @@ class Bowl:
             assert self.gate.wait(SECONDS)
         self.num_calls += 1
         loss = self.w**2 / 2
-        self.w -= lr * self.w
+        self.w -= 0.0 if self.is_frozen else lr * self.w
         return loss
 
 
@@ -239,6 +240,17 @@ def test_where_nothing_trains_lower_rates_are_advised() -> None:
     frame = stage.verify()
     assert (frame.best_lr, frame.mood) == (None, "bad")
     assert frame.conclusion == "No training ended with a lower loss than it began with: try lower rates."
+
+
+def test_a_rate_that_changes_nothing_is_told() -> None:
+    """Where the train step makes no update there is no best rate, and the sentence says what to check."""
+    stage = Stage(0.1)
+    stage.step.is_frozen = True
+    frame = stage.verify()
+    assert (frame.best_lr, frame.beyond_lr, frame.mood) == (None, None, "bad")
+    assert frame.conclusion.startswith("The learning rate changes nothing: all trainings have the same losses. ")
+    assert "try lower rates" not in frame.conclusion
+    assert not any(row.is_best for row in frame.rows)
 
 
 # ------------------------------------------------------------------------------------------------------ on its way

@@ -43,6 +43,7 @@ def test_rates_of_ones_own_share_the_budget():
     assert FINDER.verify_plan([0.1, 0.01]).lrs == (0.01, 0.1)
     assert FINDER.verify_plan(np.geomspace(1e-3, 1, 7)).num_steps == 71
     assert FINDER.verify_plan([0.1, 0.01], num_steps=30).total_steps == 60
+    assert FINDER.verify_plan(10.0**-i for i in (1, 2)).lrs == (0.01, 0.1)
 
 
 def test_the_time_is_told_from_a_range_test():
@@ -133,6 +134,12 @@ def test_a_schedule_may_be_a_factor_on_every_rate():
         ({"lrs": [0.1, math.inf]}, ValueError, "got inf"),
         ({"lrs": ["0.1"]}, TypeError, "need a real number as learning rate, got '0.1'"),
         ({"lrs": [True]}, TypeError, "got True"),
+        ({"lrs": 1e-3}, TypeError, r"need a list of learning rates, got lrs=0\.001; pass lrs=\[0\.001\]"),
+        ({"lrs": np.array(1e-3)}, TypeError, r"need a list of learning rates, got lrs=array\(0\.001\)"),
+        ({"lrs": "1e-3"}, TypeError, "need a list of learning rates, got lrs='1e-3'"),
+        ({"lrs": [1e-3, "x"]}, TypeError, "need a real number as learning rate, got 'x'; pass a float"),
+        ({"lrs": [1e-3, None]}, TypeError, "need a real number as learning rate, got None; pass a float"),
+        ({"lrs": [lambda step: None]}, TypeError, "need a number at each step, got None at step 0"),
         ({"lrs": [lambda step: -1.0]}, ValueError, r"got -1\.0 at step 0"),
         ({"lrs": [lambda step: 0.0]}, ValueError, "need a learning rate above 0 at some step"),
         ({"lrs": [lambda step: math.nan if step == 3 else 1.0]}, ValueError, "got nan at step 3"),

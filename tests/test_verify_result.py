@@ -97,6 +97,51 @@ def test_where_no_loss_fell_there_is_no_best_rate():
     assert "Best LR: none" in str(result)
 
 
+def test_a_suggestion_that_ends_in_spikes_is_not_kept():
+    """One loss of 1e5 among the last ones is no noise that a suggestion would be kept for."""
+    spiky = trial(0.1, 1.0, 0.01 * np.random.default_rng(0).normal(size=60)).losses.copy()
+    spiky[55] = 1e5
+    result = result_of(trial(0.01, 0.5), Trial(0.1, np.full(60, 0.1), spiky, StopReason.COMPLETED), centre_lr=0.1)
+    assert (result.best_lr, result.tied_lrs) == (0.01, [0.01])
+
+
+def test_where_the_lowest_loss_has_diverged_there_is_no_best_rate():
+    """What ends higher still is not as good as that, and no suggestion is kept for it."""
+    rng = np.random.default_rng(0)
+    rising = np.linspace(1.0, 50.0, 60)
+    wild = np.concatenate([[1.0], 100 * np.exp(3 * rng.normal(size=59))])
+    trials = [Trial(lr, np.full(60, lr), losses, StopReason.COMPLETED) for lr, losses in ((1.0, rising), (4.0, wild))]
+    result = result_of(*trials, centre_lr=4.0)
+    assert (result.best_lr, result.tied_lrs, result.edge) == (None, [], None)
+    assert result.reason == "No training ended with a lower loss than it began with."
+    assert "as good" not in str(result)
+
+
+def test_where_the_rate_changes_nothing_the_text_says_so():
+    """All trainings with the same losses recommend nothing; the text, the repr and the table agree."""
+    noise = 0.1 * np.random.default_rng(0).normal(size=60)
+    result = result_of(*[trial(lr, 0.5, noise) for lr in (0.01, 0.1, 1.0)], centre_lr=0.1)
+    assert (result.best, result.best_lr, result.tied_lrs, result.edge, result.leading_lr) == (
+        None,
+        None,
+        [],
+        None,
+        None,
+    )
+    assert result.reason.startswith("The learning rate changes nothing: all trainings have the same losses. ")
+    assert "does the optimizer hold this model's parameters?" in result.reason
+    assert str(result).endswith(f"Best LR: none\n{result.reason}")
+    assert result.reason in repr(result)
+    assert result.ranking_dataframe()["verdict"].tolist() == ["as good"] * 3
+
+
+def test_where_nothing_came_to_its_end_the_text_says_so():
+    """A best rate has no reason to be missing; trainings that were stopped have shown nothing."""
+    assert result_of(trial(0.1, 0.5)).reason is None
+    result = result_of(trial(0.1, 0.5, reason=StopReason.STOPPED))
+    assert result.reason == "No training came to its end."
+
+
 def test_without_a_suggestion_to_verify_the_text_says_why():
     """The range test's reason stands where the best rate would."""
     flat = RangeTestResult(np.geomspace(1e-5, 1, 50), np.ones(50))
