@@ -17,7 +17,7 @@ from lrwidget.result import FloatArray, RangeTestResult
 from lrwidget.steps import TrainStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from lrwidget.repeat_result import RepeatedResult
     from lrwidget.repeats import RepeatedTest
@@ -210,7 +210,7 @@ class LearningRateFinder:
     def verify_steps(
         self,
         train_step: TrainStep,
-        lrs: Sequence[Rate] | None = None,
+        lrs: Iterable[Rate] | None = None,
         num_steps: int | None = None,
         *,
         around: Around | None = None,
@@ -225,7 +225,7 @@ class LearningRateFinder:
     def verify(
         self,
         train_step: TrainStep,
-        lrs: Sequence[Rate] | None = None,
+        lrs: Iterable[Rate] | None = None,
         num_steps: int | None = None,
         *,
         around: Around | None = None,
@@ -267,7 +267,7 @@ class LearningRateFinder:
         return exhaust(Verification(self, train_step, lrs, num_steps, around=around, schedule=schedule))
 
     def verify_plan(
-        self, lrs: Sequence[Rate] | None = None, num_steps: int | None = None, *, around: Around | None = None
+        self, lrs: Iterable[Rate] | None = None, num_steps: int | None = None, *, around: Around | None = None
     ) -> VerifyPlan:
         """What `verify` with these arguments would train: rates, ``total_steps``, ``seconds(result)``. Print it."""
         from lrwidget.verify_plan import plan

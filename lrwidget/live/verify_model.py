@@ -17,7 +17,7 @@ from lrwidget.steps import TrainStep
 from lrwidget.trials import Standing
 from lrwidget.verify import Verification
 from lrwidget.verify_plan import FACTOR, lrs_around, plan
-from lrwidget.verify_result import NO_EFFECT, VerifyResult
+from lrwidget.verify_result import VerifyResult
 
 MOST_LRS = 9
 _SAME = 1e-6  # relative: two rates that read the same are the same
@@ -127,7 +127,7 @@ class VerifyModel(TrialsModel):
             self._plan_around()
             trials.draw([self._place(lr) for lr in self._begun_lrs()], len(self._lrs))
             result = trials.result
-            conclusion = "" if result is None else _conclusion(result)
+            conclusion = "" if result is None else verify_words.conclusion(result)
             best = None if result is None else result.best_lr
             fraction, progress = trials.progress(len(self._lrs))
             rows = self._rows()
@@ -217,10 +217,6 @@ class VerifyModel(TrialsModel):
 
 def _is_same(a: float, b: float) -> bool:
     return math.isclose(a, b, rel_tol=_SAME)
-
-
-def _conclusion(result: VerifyResult) -> str:
-    return NO_EFFECT if result.is_without_effect else verify_words.conclusion(result)
 
 
 def _beyond(result: VerifyResult | None, lrs: list[float]) -> float | None:

@@ -7,7 +7,7 @@ from lrwidget.live.words import duration
 from lrwidget.result import RangeTestResult
 from lrwidget.trials import Standing
 from lrwidget.verify_plan import VerifyPlan
-from lrwidget.verify_result import VerifyResult
+from lrwidget.verify_result import NO_EFFECT, VerifyResult
 
 NOT_RESTORED = (
     "This train step does not restore what it changes: each training would go on where the one before it ended. "
@@ -48,6 +48,8 @@ def conclusion(result: VerifyResult) -> str:
     """What a verification has shown."""
     best, ranking = result.best_lr, result.ranking
     if best is None:
+        if result.is_without_effect:
+            return NO_EFFECT
         if all(place.verdict == "not finished" for place in ranking):
             return "No training came to its end, so there is nothing to compare."
         return "No training ended with a lower loss than it began with: try lower rates."
