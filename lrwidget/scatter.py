@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from lrwidget.result import FloatArray
+from lrwidget.smoothing import MAD_TO_SD
 
 _FEWEST = 4  # values: fewer leave next to nothing around a line
 
@@ -50,7 +51,7 @@ def scatter(values: FloatArray) -> float:
     """
     if len(values) < _FEWEST:
         return math.inf
-    return min(deviation(values), 1.4826 * float(np.median(np.abs(values - np.median(values)))))
+    return min(deviation(values), MAD_TO_SD * float(np.median(np.abs(values - np.median(values)))))
 
 
 def _without_trend(values: FloatArray) -> FloatArray:

@@ -235,7 +235,16 @@ def _standing(place: int, index: int, trial: Trial, losses: FloatArray, best: Fl
     share = 0.0 if place == 1 else excess / fall if fall > 0 else math.inf
     is_usual = share <= _MOST_OF_FALL or excess <= scatter(tail - best_tail)
     return Standing(
-        *(place, trial.lr, final, error, excess, excess_error, share, "worse", len(trial.losses), index),
+        rank=place,
+        lr=trial.lr,
+        final_loss=final,
+        final_error=error,
+        excess=excess,
+        excess_error=excess_error,
+        excess_fraction=share,
+        verdict="worse",
+        num_steps=len(trial.losses),
+        trial=index,
         is_within_noise=excess <= _SIGNIFICANT * excess_error and is_usual,
     )
 
