@@ -98,7 +98,7 @@ class Curve:
         return inside + min(index, 0.0) * float(x[1] - x[0]) + max(index - last, 0.0) * float(x[-1] - x[-2])
 
     def rise(self) -> float:
-        """How far the losses just before the explosion, or the end, lie above all earlier ones, in standard errors."""
+        """How far the losses just before the explosion, or the end, lie above all before, in standard deviations."""
         return rise_before_end(self.losses[: self.explosion], _steps_per_decade(self.lrs))
 
 

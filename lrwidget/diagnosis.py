@@ -32,8 +32,9 @@ UPHILL = "Check the sign of the loss and the labels; a model at its optimum look
 SIGNIFICANT_FALL = 1.0
 # A loss that explodes within so many steps, or decades, gives no level to compare with.
 OPENING_STEPS, OPENING_DECADES = 5, 0.6
-# A loss that is up by so many standard errors before it explodes has been rising all along: nothing was learned there.
-SURE_RISE = 2.8
+# A loss that is up by so many standard deviations before it explodes has been rising all along: nothing was learned.
+# The loss of a trained model is up by about half as many, and shows where training becomes unstable.
+SURE_RISE = 1.1
 # A smoothed loss that is lower than at the start by such a share of the noise may hide a fall.
 HIDDEN_FALL = 0.5
 # The best rate lies about a decade below the explosion; so much of the range has to be there to show a fall.

@@ -49,7 +49,7 @@ def significance(levels: Floats, start: float, noise: float, steps_per_decade: f
 
 
 def rise_before_end(levels: Floats, steps_per_decade: float) -> float:
-    """How far the last levels lie above all before, by rank: in standard errors, 0 where there are too few of them.
+    """How far the last levels lie above all before, by rank: in standard deviations, 0 where there are too few of them.
 
     Parameters
     ----------
@@ -62,8 +62,7 @@ def rise_before_end(levels: Floats, steps_per_decade: float) -> float:
     if len(levels) < 2 * width:
         return 0.0
     scores = _normal_scores(levels)
-    rise = scores[-width:].mean() - scores[:-width].mean()
-    return float(rise / np.sqrt(1 / width + 1 / (len(levels) - width)))
+    return float(scores[-width:].mean() - scores[:-width].mean())
 
 
 def _normal_scores(values: Floats) -> Floats:
