@@ -105,6 +105,9 @@ class RepeatedResult(RangeTestResult):
             index=int(np.argmin(np.abs(np.log(self.lrs / lr)))) if len(self) else None,
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.results,)
+
     def _found(
         self, rule: str = "default", schedule: Schedule = "constant"
     ) -> list[tuple[RangeTestResult, Suggestion]]:

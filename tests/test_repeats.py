@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 from time import perf_counter
 
 import numpy as np
@@ -350,3 +352,12 @@ def test_printing_tells_the_number_of_runs_and_their_scatter():
     assert "3 range tests" in str(result)
     assert f"{result.suggested_lr:.1e}" in str(result)
     assert f"{result.spread_decades:.2f} decades" in str(result)
+
+
+def test_copies_have_all_runs() -> None:
+    """Pickled, or copied, several runs are several runs."""
+    step = RestoringStep(lambda lr: 1.0 - lr, save=dict, restore=dict.copy)
+    repeated = LearningRateFinder(num_steps=10).repeat(step, num_runs=2)
+    for twin in (pickle.loads(pickle.dumps(repeated)), copy.deepcopy(repeated)):
+        assert [result.losses.tolist() for result in twin.results] == [[*r.losses.tolist()] for r in repeated.results]
+        assert twin.suggest() == repeated.suggest()

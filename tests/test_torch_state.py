@@ -531,6 +531,34 @@ def test_ctrl_c_waits_from_the_very_first_instruction():
         shield.lower()
 
 
+def test_shields_may_be_lowered_in_any_order():
+    """Ctrl-C still comes through after runs side by side, and the first handler is back once all have ended."""
+    former = signal.getsignal(signal.SIGINT)
+    first, second = InterruptShield(), InterruptShield()
+    first.raise_()
+    second.raise_()
+    first.lower()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    second.lower()
+    assert signal.getsignal(signal.SIGINT) is former
+
+
+def test_a_shield_may_be_lowered_in_another_thread():
+    """It passes interrupts on, until a shield in the main thread takes it off."""
+    former, shield = signal.getsignal(signal.SIGINT), InterruptShield()
+    shield.raise_()
+    thread = threading.Thread(target=shield.lower)
+    thread.start()
+    thread.join()
+    with pytest.raises(KeyboardInterrupt):
+        put_back([], lambda: signal.raise_signal(signal.SIGINT))
+    after = InterruptShield()
+    after.raise_()
+    after.lower()
+    assert signal.getsignal(signal.SIGINT) is former
+
+
 def test_ctrl_c_elsewhere_goes_through_at_once():
     """While the shield is up, an interrupt outside of shielded functions is raised where it happens."""
     shield = InterruptShield()

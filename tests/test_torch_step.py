@@ -6,6 +6,7 @@ import copy
 import gc
 import random
 import warnings
+from collections import Counter
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -959,6 +960,84 @@ def test_the_step_says_where_the_state_is_kept(snapshot, place):
 
 
 # -------------------------------------------------------------------------------------------------- one run at a time
+
+
+def test_a_step_in_use_is_refused_and_the_first_run_goes_on():
+    """The same step for a second run, in the middle of the first, changes nothing about the first."""
+    model = make_model()
+    step = TorchStep(model, sgd(model), cross_entropy, make_batches())
+    undisturbed = finder.range_test(step).losses.tolist()
+    losses = []
+    for record in finder.steps(step):
+        losses.append(record.loss)
+        if record.step == 2:
+            with pytest.raises(RuntimeError, match="this step is already in a run; end that one first"):
+                finder.range_test(step)
+    assert losses == undisturbed
+
+
+class Merging(nn.Module):
+    """A layer that merges its addend into its weight in eval mode, and takes it out in train mode, as LoRA's do."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3, 5), requires_grad=False)
+        self.addend = nn.Parameter(torch.zeros(3, 5))
+        self.is_merged = False
+
+    def train(self, mode=True):
+        super().train(mode)
+        if mode == self.is_merged:
+            self.weight.data += -self.addend.data if mode else self.addend.data
+            self.is_merged = not mode
+        return self
+
+    def forward(self, x):
+        return x @ (self.weight if self.is_merged else self.weight + self.addend).T
+
+
+def test_validation_undoes_what_eval_mode_has_done():
+    """A layer whose own eval() changes it is brought back by its own train(), so that training goes on."""
+    model, batches = nn.Sequential(Merging()), make_batches()
+    step = TorchStep(model, sgd(model), cross_entropy, batches, validation=batches[:1])
+    with step:
+        first = step(0.1)
+        second = step(0.1)
+        assert not model[0].is_merged
+        assert torch.allclose(model[0].weight, torch.ones(3, 5))
+    assert second < first
+
+
+def test_a_counter_is_put_back():
+    """What counts with a collections.Counter, whose update() adds, has its counts again."""
+    model, batches = make_model(), make_batches()
+    model.seen = Counter(before=3)
+
+    def forward(batch):
+        model.seen.update(batch[1].tolist())
+        return cross_entropy(model(batch[0]), batch[1])
+
+    finder.range_test(TorchStep(model, sgd(model), batches=batches, forward=forward))
+    assert model.seen == Counter(before=3)
+
+
+def test_a_default_device_is_not_for_losses_on_their_way():
+    """Slots for losses that are read later are in host memory, wherever new tensors are made."""
+    with torch.device("meta"):
+        readback = Readback(2, torch.device("cpu"))
+    assert float(readback.send(torch.tensor(2.5))) == 2.5
+
+
+def test_a_parameter_of_two_optimizers_is_clipped_once():
+    """Its gradient counts once in the norm: a step of SGD at lr 1 is as long as the norm that was asked for."""
+    model = nn.Linear(5, 3)
+    before = [p.detach().clone() for p in model.parameters()]
+    optimizers = [sgd(model), torch.optim.SGD([model.weight], 0.0)]
+    step = TorchStep(model, optimizers, cross_entropy, make_batches(), max_grad_norm=0.01)
+    with step:
+        step(1.0)
+        moved = torch.cat([(p - b).flatten() for p, b in zip(model.parameters(), before, strict=True)])
+    assert moved.norm().item() == pytest.approx(0.01, rel=1e-3)
 
 
 def test_one_run_per_model():

@@ -113,6 +113,7 @@ class RestoringStep(Generic[State]):
     def __enter__(self) -> RestoringStep[State]:
         if self._saved:
             raise RuntimeError("this step is already in a run; end that one first (leave its with block, or stop it)")
+        self._shield = InterruptShield()
         self._shield.raise_()
         try:
             self._saved.append(self._save())

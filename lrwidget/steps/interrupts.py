@@ -11,9 +11,11 @@ import signal
 import threading
 from collections.abc import Callable
 from types import CodeType, FrameType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+Handler: TypeAlias = Callable[[int, FrameType | None], Any]
 
 _shielded: set[CodeType] = set()
 
@@ -25,10 +27,11 @@ def shielded(function: Function) -> Function:
 
 
 class InterruptShield:
-    """The Ctrl-C handler of a run; up from `raise_` to `lower`. Does nothing outside the main thread."""
+    """The Ctrl-C handler of one run; up from `raise_` to `lower`. Does nothing outside the main thread."""
 
     def __init__(self) -> None:
-        self._previous: Callable[[int, FrameType | None], Any] | None = None
+        self._previous: Handler | None = None
+        self._is_up = False
         self._waiting = False
 
     @property
@@ -40,28 +43,44 @@ class InterruptShield:
         """Begin to hold interrupts back, where Python code handles them at all."""
         if threading.current_thread() is not threading.main_thread():
             return  # only the main thread sees signals
-        previous = signal.getsignal(signal.SIGINT)
+        previous = _without_lowered(signal.getsignal(signal.SIGINT))
         if callable(previous):
-            self._previous = previous
+            self._previous, self._is_up = previous, True
             signal.signal(signal.SIGINT, self._on_interrupt)
 
     def lower(self) -> None:
-        """Put the former handler back, then let the interrupt through that had to wait."""
-        previous, self._previous = self._previous, None
-        if previous is None:
+        """Put the former handler back, then let the interrupt through that had to wait.
+
+        Runs may end in another order than they began, or in another thread, which may not set handlers: a lowered
+        shield that stays where it is passes interrupts on, until one in the main thread takes it off.
+        """
+        if not self._is_up:
             return
-        if signal.getsignal(signal.SIGINT) == self._on_interrupt:
-            signal.signal(signal.SIGINT, previous)
+        self._is_up = False
+        if threading.current_thread() is threading.main_thread():
+            handler = signal.getsignal(signal.SIGINT)
+            if (below := _without_lowered(handler)) is not handler:
+                signal.signal(signal.SIGINT, below)
         if self._waiting:
             self._waiting = False
-            previous(signal.SIGINT, None)
+            self._pass_on(signal.SIGINT, None)
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
-        caller = frame
+        caller = frame if self._is_up else None
         while caller is not None:
             if caller.f_code in _shielded:
                 self._waiting = True
                 return
             caller = caller.f_back
+        self._pass_on(number, frame)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
         if self._previous is not None:
             self._previous(number, frame)
+
+
+def _without_lowered(handler: Any) -> Any:
+    """The handler, or the first one below it that is no lowered shield's."""
+    while isinstance(shield := getattr(handler, "__self__", None), InterruptShield) and not shield._is_up:
+        handler = shield._previous
+    return handler

@@ -85,6 +85,7 @@ class KerasStep:
     def __enter__(self) -> KerasStep:
         _check_model(self.model)
         self._claimed = claim([self.model, *self.model.layers], type(self.model).__name__)
+        self._shield = InterruptShield()
         self._shield.raise_()
         try:
             self._saved = list(_saved_parts(self.model))

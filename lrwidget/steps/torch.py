@@ -201,9 +201,12 @@ class TorchStep:
         return self._step(lr)
 
     def __enter__(self) -> TorchStep:
+        if self._state is not None:  # before anything that leaving would undo: the run under way goes on
+            raise RuntimeError("this step is already in a run; end that one first (leave its with block, or stop it)")
         check_grad_mode()
         reshard(self._modules)
         check_frozen(self._optimizers)  # the only one of the checks whose answer users change
+        self._shield = InterruptShield()  # a former run's may still lie below that of another
         self._shield.raise_()
         try:
             parts = (module for root in self._modules for module in root.modules())

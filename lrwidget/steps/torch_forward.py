@@ -111,7 +111,7 @@ def make_validation(
     Every submodule's mode is put back after it, and schedule-free optimizers are switched to the weights that they
     evaluate with and back.
     """
-    modes = [(module, module.training) for module in model.modules()]
+    is_training, modes = model.training, [(module, module.training) for module in model.modules()]
     switching = [optimizer for optimizer in optimizers if callable(getattr(optimizer, "eval", None))]
 
     def measure() -> Tensor:
@@ -122,6 +122,7 @@ def make_validation(
             with torch.no_grad():
                 return torch.stack([compute(batch).reshape(()) for batch in batches]).mean()
         finally:
+            model.train(is_training)  # what a module's own eval() has done, its own train() undoes
             for module, mode in modes:
                 module.training = mode
             for optimizer in switching:

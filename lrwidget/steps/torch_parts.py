@@ -34,7 +34,8 @@ class DictPart(Part):
         if len(live) == len(keys) and all(map(is_, live, keys)) and all(map(is_, live.values(), values)):
             return
         live.clear()
-        live.update(zip(keys, values, strict=True))
+        for key, value in zip(keys, values, strict=True):
+            live[key] = value  # a Counter's update would count the pairs
 
 
 class ItemsPart(Part):

@@ -46,7 +46,7 @@ class Readback:
 
     def __init__(self, num_pending: int, device: torch.device) -> None:
         self._is_cuda = device.type == "cuda"
-        self._slots = torch.empty(num_pending, dtype=torch.float64, pin_memory=self._is_cuda).unbind()
+        self._slots = torch.empty(num_pending, dtype=torch.float64, device="cpu", pin_memory=self._is_cuda).unbind()
         self._numbers: list[PendingNumber | None] = [None] * num_pending
         self._next = 0
 

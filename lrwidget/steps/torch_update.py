@@ -140,7 +140,8 @@ class Update:
         return self.record_grad_norm or self.max_grad_norm is not None
 
     def _general(self, compute: Compute, batches: Iterator[Any]) -> Updater:
-        parameters = [p for o in self.optimizers for group in o.param_groups for p in group["params"]]
+        # each once: several optimizers may share one
+        parameters = list({id(p): p for o in self.optimizers for g in o.param_groups for p in g["params"]}.values())
         gradients = self._gradients(compute)
         num_batches = self.accumulation_steps
 
