@@ -10,6 +10,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import torch
 from keras import layers
 
 from lrwidget import KerasStep, LearningRateFinder, StopReason
@@ -113,6 +114,20 @@ def test_the_training_that_follows_is_undisturbed(kind):
     assert len(caught.value.partial_result) == 3
     assert_same(state_of(twin), state_of(model))
     assert train(model, make_batches(10)) == train(twin, make_batches(10))
+
+
+def test_gradients_are_put_back():
+    """On the PyTorch backend: None stays None, and a gradient that was there is the same object with its numbers."""
+    model = make_model()
+    for has_gradients in (False, True):
+        before = [variable.value.grad for variable in model.trainable_variables]
+        assert all((gradient is not None) == has_gradients for gradient in before)
+        numbers = [gradient.clone() for gradient in before if gradient is not None]
+        finder.range_test(KerasStep(model, make_batches()))
+        after = [variable.value.grad for variable in model.trainable_variables]
+        assert all(a is b for a, b in zip(after, before, strict=True))
+        assert all(map(torch.equal, (gradient for gradient in after if gradient is not None), numbers))
+        train(model, make_batches(1))
 
 
 def test_noise_without_a_seed_of_its_own_is_restored():

@@ -165,6 +165,8 @@ def _saved_parts(model: Any) -> Iterable[Part]:
         model.optimizer.build(model.trainable_variables)
     for variable in (*model.variables, *model.metrics_variables, *model.optimizer.variables):
         yield _variable_part(variable)
+    if keras.backend.backend() == "torch":
+        yield from map(_gradient_part, model.trainable_variables)
     yield from _random_parts()
     # What Keras functions without a seed of their own draw from: made by the first of them.
     shared = global_state.get_global_attribute(_SHARED_GENERATOR)
@@ -176,6 +178,11 @@ def _saved_parts(model: Any) -> Iterable[Part]:
 def _variable_part(variable: Any) -> Part:
     value = keras.ops.copy(variable.value)
     return Part((variable.path,), lambda: variable.assign(value))
+
+
+def _gradient_part(variable: Any) -> Part:
+    tensor, grad = variable.value, variable.value.grad
+    return Part((variable.path, "grad"), lambda: setattr(tensor, "grad", grad))
 
 
 def _random_parts() -> Iterator[Part]:
