@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,12 @@ if TYPE_CHECKING:
 
 def checked_train_step(train_step: TrainStep | None) -> TrainStep:
     """The train step, or the error that says what came instead."""
+    torch = sys.modules.get("torch")  # who has a module has loaded it
+    if torch is not None and isinstance(train_step, torch.nn.Module):
+        raise TypeError(
+            f"need a train step, a callable lr -> loss, got a Module ({type(train_step).__name__}); wrap it in "
+            "TorchStep(model, optimizer, loss_fn, batches)"
+        )
     if not callable(train_step):
         raise TypeError(f"need a train step, a callable lr -> loss, got {train_step!r}")
     return train_step

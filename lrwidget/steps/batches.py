@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-_EMPTY = "need at least one batch, got an empty source; check the dataset and drop_last"
-
 
 class Batches:
     """Batches without end where the source can be read again, until it is used up where it cannot.
@@ -21,6 +19,8 @@ class Batches:
         or one batch by itself, that is a dict, or a tuple or list that ends with an array or tensor.
     single_allowed
         Whether a list that ends with an array or tensor is one batch. False leaves it a list of batches.
+    name
+        The argument that they came in, for messages.
 
     Raises
     ------
@@ -28,19 +28,20 @@ class Batches:
         If it cannot be iterated.
     """
 
-    def __init__(self, source: Any, *, single_allowed: bool = True) -> None:
+    def __init__(self, source: Any, *, single_allowed: bool = True, name: str = "batches") -> None:
         if isinstance(source, Mapping) or (single_allowed and _is_single(source)):
             source = [source]
         elif hasattr(source, "__getitem__") and hasattr(source, "__len__") and not hasattr(source, "__iter__"):
             source = _Indexed(source)
-        if hasattr(source, "shape") or not isinstance(source, Iterable):
+        if hasattr(source, "shape") or isinstance(source, str | bytes) or not isinstance(source, Iterable):
             raise TypeError(
-                f"need batches, a loader or another iterable of (inputs, targets), got {describe(source)}; "
+                f"need {name}, a loader or another iterable of (inputs, targets), got {describe(source)}; "
                 "pass a list of batches, or one batch in a list"
             )
         self.source: Iterable[Any] = source
         self.one_shot = iter(source) is source if isinstance(source, Iterator) else False
         self._used = False
+        self._empty = f"need at least one batch, got an empty source; check the dataset and drop_last of {name}"
         self._stream: Iterator[Any] = iter(())
 
     def start(self) -> Any:
@@ -60,7 +61,7 @@ class Batches:
         batches = _cycle(self.source)
         first = list(islice(batches, 1))
         if not first:
-            raise ValueError(_EMPTY)
+            raise ValueError(self._empty)
         self._stream = chain(first, batches)
         return first[0]
 
@@ -102,7 +103,7 @@ class Batches:
         """The first batches of the source, at most so many."""
         first = list(islice(self.source, num_batches))
         if not first:
-            raise ValueError(_EMPTY)
+            raise ValueError(self._empty)
         return first
 
     def end(self) -> None:

@@ -134,9 +134,10 @@ class TorchStep:
         check_options(
             model=model,
             optimizers=optimizers,
+            sources={"batches": batches, "validation": validation},
             ways={"loss_fn": loss_fn, "forward": forward, "train_step": train_step},
             extras={
-                "accumulation_steps": accumulation_steps != 1,
+                "accumulation_steps": bool(accumulation_steps != 1),
                 "max_grad_norm": max_grad_norm,
                 "record_grad_norm": record_grad_norm,
                 "autocast": autocast,
@@ -148,6 +149,7 @@ class TorchStep:
                 "num_validation_batches": num_validation_batches,
                 "lag": self.lag,
             },
+            also=also,
             snapshot=snapshot,
         )
         self.model = model
@@ -162,12 +164,14 @@ class TorchStep:
             optimizers=optimizers,
             device=device,
             lag=self.lag,
-            update=Update(optimizers, accumulation_steps, max_grad_norm, record_grad_norm, scaler, closure),
+            update=Update(optimizers, int(accumulation_steps), max_grad_norm, record_grad_norm, scaler, closure),
             loss_fn=loss_fn,
             forward=forward,
             train_step=train_step,
             autocast=autocast,
-            validation=None if validation is None else TorchBatches(validation, single_allowed=has_form),
+            validation=None
+            if validation is None
+            else TorchBatches(validation, single_allowed=has_form, name="validation"),
             num_validation_batches=num_validation_batches,
         )
         self._also = list(also)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from numbers import Integral, Real
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+from torch.utils.data import Dataset, IterableDataset
 
 from lrwidget.steps.batches import describe
 
@@ -22,7 +24,8 @@ def check_setup(modules: Sequence[nn.Module], optimizers: Sequence[Any]) -> None
     Raises
     ------
     ValueError
-        If there is nothing to train, or the optimizers hold other parameters than the modules', or no learning rate.
+        If there is nothing to train, or it has no memory, or the optimizers hold other parameters than the modules',
+        or no learning rate.
     RuntimeError
         If gradients are off for good (inference mode).
     """
@@ -38,6 +41,8 @@ def check_setup(modules: Sequence[nn.Module], optimizers: Sequence[Any]) -> None
             f"need an optimizer over the model's own parameters, got {num_foreign} of {len(held)} that belong to "
             "something else; build it from model.parameters(), or pass nn.ModuleList([...]) of all that is trained"
         )
+    if any(p.is_meta for module in modules for p in module.parameters()):
+        raise ValueError("need a model with memory, got one on meta; load its weights, or model.to_empty(device=...)")
     if any(p.is_inference() for p in held if not is_lazy(p)):
         raise RuntimeError(
             "need parameters that can have gradients, got some made under torch.inference_mode(); "
@@ -124,7 +129,12 @@ def check_loss(loss: object) -> Tensor:
     """
     if not isinstance(loss, Tensor):
         raise TypeError(
-            f"need a tensor as the loss, got {describe(loss)}; return the loss itself, without .item() or float()"
+            f"need a tensor as the loss, got {describe(loss)}; "
+            + (
+                "return the loss itself, without .item() or float()"
+                if hasattr(loss, "__float__")
+                else "no loss was returned: does the batch have `labels`, which a model's own loss needs?"
+            )
         )
     if loss.numel() != 1:
         raise TypeError(f"need a loss of one element, got {describe(loss)}; take its mean, e.g. reduction='mean'")
@@ -153,9 +163,11 @@ def check_options(
     *,
     model: object,
     optimizers: Sequence[Any],
+    sources: Mapping[str, object],
     ways: Mapping[str, object],
     extras: Mapping[str, object],
     counts: Mapping[str, object],
+    also: object,
     snapshot: str,
 ) -> None:
     """Whether the arguments of a train step fit together.
@@ -172,24 +184,24 @@ def check_options(
     for optimizer in optimizers:
         if not hasattr(optimizer, "param_groups") or not hasattr(optimizer, "step"):
             raise TypeError(f"need a torch optimizer, or a list of them, got {describe(optimizer)}")
+    _check_sources(sources, ways["loss_fn"])
+    for name, way in ways.items():
+        _check_function(name, way)
     given = [name for name, value in ways.items() if value is not None]
     if len(given) > 1:
         raise TypeError(f"need one way to the loss, got {' and '.join(given)}; pass one of {', '.join(ways)}")
-    idle = [name for name, value in extras.items() if value]
+    idle = [name for name, value in extras.items() if value is not None and value is not False]
     if idle and ways["train_step"] is not None:
         raise TypeError(
             f"need no more than a train_step that does the whole step, got {' and '.join(idle)} too; do it in the "
             "function, and name what it changes (a scaler, a scheduler) in also=[...]"
         )
-    for name, least in (("accumulation_steps", 1), ("num_validation_batches", 1), ("lag", 0)):
-        count = counts[name]
-        if isinstance(count, bool) or not isinstance(count, int):
-            raise TypeError(f"need a whole number {name}, got {name}={count!r}; pass an int")
-        if count < least:
-            raise ValueError(f"need {name} >= {least}, got {name}={count}")
-    max_grad_norm: Any = extras["max_grad_norm"]
-    if max_grad_norm is not None and not max_grad_norm > 0:
-        raise ValueError(f"need max_grad_norm > 0, got max_grad_norm={max_grad_norm}; None does not clip")
+    _check_numbers(counts, extras["max_grad_norm"])
+    autocast = extras["autocast"]
+    if autocast is not None and not isinstance(autocast, torch.dtype):
+        raise TypeError(f"need a dtype, e.g. torch.bfloat16, or None as autocast, got autocast={autocast!r}")
+    if not isinstance(also, Iterable) or isinstance(also, str | Mapping):
+        raise TypeError(f"need a list as also, got {type(also).__name__}; pass also=[scheduler]")
     if snapshot not in ("auto", "device", "host"):
         raise ValueError(f'need snapshot "auto", "device" or "host", got snapshot={snapshot!r}')
     closures = [type(optimizer).__name__ for optimizer in optimizers if needs_closure(optimizer)]
@@ -198,3 +210,41 @@ def check_options(
             f"need an optimizer that steps without a closure beside a scaler or other optimizers, got {closures[0]}; "
             "pass train_step=function(batch) -> loss that does the whole step"
         )
+
+
+def _check_sources(sources: Mapping[str, object], loss_fn: object) -> None:
+    """Whether there are batches, and none of the sources is a dataset of single samples."""
+    if sources["batches"] is None:
+        is_misplaced = isinstance(loss_fn, Iterable) and not isinstance(loss_fn, str) and not callable(loss_fn)
+        raise TypeError(
+            f"need batches, got none, and a {type(loss_fn).__name__} as loss_fn; pass loss_fn=None, batches=loader"
+            if is_misplaced
+            else "need batches, got none; pass a DataLoader or a list of batches"
+        )
+    for name, source in sources.items():
+        if isinstance(source, Dataset) and not isinstance(source, IterableDataset):
+            raise TypeError(f"need {name}, got a Dataset; wrap it in DataLoader(dataset, batch_size=...)")
+
+
+def _check_function(name: str, value: object) -> None:
+    """Whether this is a function or None; a class makes objects, no losses."""
+    if isinstance(value, type):
+        raise TypeError(f"need a callable {name} or None, got the class {value.__name__}; pass {value.__name__}()")
+    if value is not None and not callable(value):
+        raise TypeError(f"need a callable {name} or None, got {describe(value)}; pass a function")
+
+
+def _check_numbers(counts: Mapping[str, object], max_grad_norm: object) -> None:
+    """Whether the numbers are numbers, and in their range."""
+    for name, least in (("accumulation_steps", 1), ("num_validation_batches", 1), ("lag", 0)):
+        count = counts[name]
+        if isinstance(count, bool) or not isinstance(count, Integral):
+            raise TypeError(f"need a whole number {name}, got {name}={count!r}; pass an int")
+        if count < least:
+            raise ValueError(f"need {name} >= {least}, got {name}={count}")
+    if max_grad_norm is None:
+        return
+    if isinstance(max_grad_norm, bool) or not isinstance(max_grad_norm, Real):
+        raise TypeError(f"need a number max_grad_norm, got max_grad_norm={max_grad_norm!r}; pass a float")
+    if not float(max_grad_norm) > 0:
+        raise ValueError(f"need max_grad_norm > 0, got max_grad_norm={max_grad_norm}; None does not clip")
