@@ -78,7 +78,9 @@ class TorchStep:
     num_validation_batches
         How many of them; the same ones at each step.
     also
-        Other objects that training changes and that must be put back: schedulers, averaged models, meters.
+        Other objects that training changes and that must be put back: schedulers, averaged models, meters, the
+        generators that a generator function draws batches with. Of a plain object, here or in a module, its own
+        attributes are put back, not those of plain objects inside it: name these too.
     lag
         How many steps later a loss is read. ``"auto"``: at once on a CPU, 4 on a CUDA device, which then never waits;
         a stop comes that much later and the extra steps are dropped.
@@ -158,6 +160,7 @@ class TorchStep:
         self._optimizers = optimizers
         has_form = forward is None and train_step is None
         self._batches = TorchBatches(batches, single_allowed=has_form)
+        validated = None if validation is None else TorchBatches(validation, single_allowed=has_form, name="validation")
         closure = any(needs_closure(each) for each in optimizers)
         self._recipe = Recipe(
             model=model,
@@ -169,9 +172,7 @@ class TorchStep:
             forward=forward,
             train_step=train_step,
             autocast=autocast,
-            validation=None
-            if validation is None
-            else TorchBatches(validation, single_allowed=has_form, name="validation"),
+            validation=validated,
             num_validation_batches=num_validation_batches,
         )
         self._also = list(also)
@@ -288,7 +289,9 @@ class TorchStep:
             yield "scaler", self._recipe.update.scaler
         for index, extra in enumerate(self._also):
             yield f"also[{index}]", extra
-        yield from generator_holders(self._batches.source)
+        yield from generator_holders("batches", self._batches.source)
+        if self._recipe.validation is not None:
+            yield from generator_holders("validation", self._recipe.validation.source)
 
     def _prepare(self, state: TorchSnapshot) -> None:
         """Make ready to train, once all is saved: gradients, modes, the first batch, and the step itself."""

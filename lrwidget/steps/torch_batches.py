@@ -12,6 +12,19 @@ from torch.utils.data import DataLoader, SequentialSampler
 from lrwidget.steps.batches import Batches
 from lrwidget.steps.torch_random import GENERATOR_TYPES
 
+# What loaders, samplers and datasets call the things they are made of.
+_PARTS = {
+    "loader",
+    "iterable",
+    "sampler",
+    "batch_sampler",
+    "collate_fn",
+    "dataset",
+    "datasets",
+    "transform",
+    "transforms",
+}
+
 
 class TorchBatches(Batches):
     """Batches whose source may be a DataLoader.
@@ -20,16 +33,28 @@ class TorchBatches(Batches):
     """
 
     _outer: Any = None
+    _is_aside = False
 
     def start(self) -> Any:
         if isinstance(self.source, DataLoader):
             self._outer, self.source._iterator = self.source._iterator, None
+            self._is_aside = True
         return super().start()
+
+    def take(self, num_batches: int) -> list[Any]:
+        if not isinstance(self.source, DataLoader):
+            return super().take(num_batches)
+        outer, self.source._iterator = self.source._iterator, None
+        try:
+            return super().take(num_batches)
+        finally:
+            self.source._iterator = outer
 
     def end(self) -> None:
         super().end()
-        if isinstance(self.source, DataLoader):
+        if self._is_aside and isinstance(self.source, DataLoader):  # a run that is refused sets nothing aside
             self._outer, self.source._iterator = None, self._outer
+            self._is_aside = False
 
     def _is_in_fixed_order(self) -> bool:
         if isinstance(self.source, DataLoader):
@@ -37,18 +62,28 @@ class TorchBatches(Batches):
         return super()._is_in_fixed_order()
 
 
-def generator_holders(source: Any) -> Iterator[tuple[str, object]]:
-    """The generators behind a loader: its own, its samplers', its dataset's. Data are not looked into."""
-    holders = {
-        "batches": source,
-        "sampler": getattr(source, "sampler", None),
-        "batch_sampler": getattr(source, "batch_sampler", None),
-        "dataset": getattr(source, "dataset", None),
-    }
-    for name, holder in holders.items():
+def generator_holders(name: str, source: Any) -> Iterator[tuple[str, object]]:
+    """The generators behind a loader: its own, and those of what it is made of. Data are not looked into.
+
+    Parameters
+    ----------
+    name
+        What the source is called where something cannot be put back.
+    source
+        A loader, or whatever else gives batches.
+    """
+    todo, seen = [(name, source)], set()
+    while todo:
+        path, holder = todo.pop()
+        if id(holder) in seen:
+            continue
+        seen.add(id(holder))
         for attribute, value in getattr(holder, "__dict__", {}).items():
             if isinstance(value, GENERATOR_TYPES):
-                yield f"{name}.{attribute}", value
+                yield f"{path}.{attribute}", value
+            elif attribute in _PARTS:
+                parts = value if isinstance(value, list | tuple) else [value]
+                todo.extend((f"{path}.{attribute}", part) for part in parts)
 
 
 def to_device(value: Any, device: torch.device) -> Any:
