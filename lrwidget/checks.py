@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
 
 def checked_train_step(train_step: TrainStep | None) -> TrainStep:
     """The train step, or the error that says what came instead."""
-    torch = sys.modules.get("torch")  # who has a module has loaded it
-    if torch is not None and isinstance(train_step, torch.nn.Module):
+    if hasattr(train_step, "forward") and hasattr(train_step, "parameters"):
         raise TypeError(
             f"need a train step, a callable lr -> loss, got a Module ({type(train_step).__name__}); wrap it in "
             "TorchStep(model, optimizer, loss_fn, batches)"

@@ -82,6 +82,19 @@ def test_the_next_pass_is_that_of_an_unused_loader(kind):
     assert all(map(torch.equal, after, [inputs for inputs, _ in twin]))
 
 
+class Samples(list):
+    """Data that may be asked for by their numbers only."""
+
+    def __iter__(self):
+        raise AssertionError("looked through")
+
+
+def test_a_list_of_samples_is_not_looked_through():
+    """However many samples a list has, a range test takes those that it trains on."""
+    loader = DataLoader(Samples([(torch.ones(3), 0)] * 24), batch_size=4)
+    assert len(finder.range_test(train_step(loader))) == 5
+
+
 def test_a_validation_loader_is_put_back_too():
     """Neither its generator nor a pass with persistent workers that is under way is changed."""
     options = {"batch_size": 4, "shuffle": True, "num_workers": 1, "persistent_workers": True}

@@ -12,18 +12,9 @@ from torch.utils.data import DataLoader, SequentialSampler
 from lrwidget.steps.batches import Batches
 from lrwidget.steps.torch_random import GENERATOR_TYPES
 
-# What loaders, samplers and datasets call the things they are made of.
-_PARTS = {
-    "loader",
-    "iterable",
-    "sampler",
-    "batch_sampler",
-    "collate_fn",
-    "dataset",
-    "datasets",
-    "transform",
-    "transforms",
-}
+# What loaders, samplers and datasets call what they are made of: one thing, or several. A list as dataset is data.
+_PART = {"loader", "iterable", "sampler", "batch_sampler", "collate_fn", "dataset", "transform"}
+_PARTS = {"datasets", "transforms"}
 
 
 class TorchBatches(Batches):
@@ -81,9 +72,10 @@ def generator_holders(name: str, source: Any) -> Iterator[tuple[str, object]]:
         for attribute, value in getattr(holder, "__dict__", {}).items():
             if isinstance(value, GENERATOR_TYPES):
                 yield f"{path}.{attribute}", value
-            elif attribute in _PARTS:
-                parts = value if isinstance(value, list | tuple) else [value]
-                todo.extend((f"{path}.{attribute}", part) for part in parts)
+            elif attribute in _PART:
+                todo.append((f"{path}.{attribute}", value))
+            elif attribute in _PARTS and isinstance(value, list | tuple):
+                todo.extend((f"{path}.{attribute}", part) for part in value)
 
 
 def to_device(value: Any, device: torch.device) -> Any:
