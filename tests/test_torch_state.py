@@ -76,31 +76,56 @@ def test_a_slice_of_a_large_block_is_copied_alone():
     assert snapshot(model).num_bytes == 40
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: torch.rand(3).expand(5, 3),
-        lambda: torch.rand(2, 3, 4, 4).to(memory_format=torch.channels_last),
-        lambda: torch.rand(4, 6)[:, ::2],
-        lambda: torch.rand(3, dtype=torch.complex64),
-        lambda: torch.rand(3, dtype=torch.bfloat16),
-        lambda: torch.tensor([True, False]),
-        lambda: torch.rand(0, 3),
-        lambda: torch.eye(3).to_sparse(),
-    ],
-    ids=["expanded", "channels last", "strided", "complex", "bfloat16", "bool", "empty", "sparse"],
-)
+MAKES = {
+    "expanded": lambda: torch.rand(3).expand(5, 3),
+    "channels last": lambda: torch.rand(2, 3, 4, 4).to(memory_format=torch.channels_last),
+    "strided": lambda: torch.rand(4, 6)[:, ::2],
+    "complex": lambda: torch.rand(3, dtype=torch.complex64),
+    "bfloat16": lambda: torch.rand(3, dtype=torch.bfloat16),
+    "bool": lambda: torch.tensor([True, False]),
+    "empty": lambda: torch.rand(0, 3),
+    "one number": lambda: torch.tensor(0.5),
+    "sparse": lambda: torch.eye(3).to_sparse(),
+}
+
+
+@pytest.mark.parametrize("make", MAKES.values(), ids=MAKES)
 def test_tensors_of_every_make_are_restored_in_place(make):
     """Expanded, strided, sparse, empty tensors and all dtypes come back in the same object."""
     tensor = make()
     before = tensor.to_dense().clone()
     model = Holder(tensor)
     state = snapshot(model)
-    base = tensor if tensor.layout is torch.sparse_coo else tensor[..., :1]
+    base = tensor if tensor.layout is torch.sparse_coo or not tensor.dim() else tensor[..., :1]
     base.zero_()
     state.restore()
     assert model.value is tensor
     assert torch.equal(tensor.to_dense(), before)
+
+
+@pytest.mark.parametrize("make", MAKES.values(), ids=MAKES)
+def test_a_tensor_that_nothing_has_changed_may_be_in_read_only_memory(make):
+    """It is not written to, which would kill the process there; PyTorch counts what is written."""
+    tensor = make()
+    before = tensor.to_dense().clone()
+    state = snapshot(Holder(tensor))
+    version = tensor._version
+    state.restore()
+    assert torch.equal(tensor.to_dense(), before)
+    if tensor.layout is torch.strided and tensor.is_contiguous():
+        assert tensor._version == version
+
+
+def test_what_is_written_past_pytorch_is_restored_bit_for_bit():
+    """NumPy changes a tensor without a count: other NaN, other zeros."""
+    tensor = torch.tensor([0.0, 1.0, float("nan")])
+    state = snapshot(Holder(tensor))
+    tensor.numpy()[:] = [-0.0, 1.0, np.nan]
+    state.restore()
+    assert not np.signbit(tensor.numpy()[0])
+    tensor.data[1] = 5
+    state.restore()
+    assert tensor[1] == 1
 
 
 def test_a_parameter_pointed_elsewhere_points_to_its_own_memory_again():

@@ -109,16 +109,24 @@ class ExtraState(Part):
 class Memory(Part):
     """The contents of one tensor, or of a storage that several tensors share."""
 
-    __slots__ = ("_live", "saved")
+    __slots__ = ("_live", "_version", "saved")
 
     def __init__(self, path: Path, live: Tensor, place: Place) -> None:
         super().__init__(path)
         self._live = live
+        self._version = _version(live)
         self.saved = live.detach().to("cpu", copy=True) if place == "host" else live.detach().clone()
 
     def restore(self) -> None:
-        """Copy the contents back into the same memory."""
+        """Copy the contents back into the same memory, unless they are the same: it may be read-only."""
+        if self._live.device.type == "cpu" and _version(self._live) == self._version and self._is_unchanged():
+            return
         self._live.copy_(self.saved)
+
+    def _is_unchanged(self) -> bool:
+        live, saved = self._live, self.saved
+        is_plain = live.layout is torch.strided and live.is_contiguous()
+        return is_plain and live.shape == saved.shape and torch.equal(_as_bytes(live), _as_bytes(saved))
 
 
 class TensorPart(Part):
@@ -230,6 +238,15 @@ def _address(tensor: Tensor) -> int:
 def num_bytes(tensor: Tensor) -> int:
     """The size of a tensor's contents; of a sparse one, of its stored values."""
     return tensor.nbytes if tensor.layout is torch.strided else tensor._nnz() * tensor.element_size()
+
+
+def _version(tensor: Tensor) -> int:
+    """How often PyTorch has written to a tensor; what writes past it (NumPy, ``.data``) does not count."""
+    return -1 if tensor.is_inference() else tensor._version
+
+
+def _as_bytes(contiguous: Tensor) -> Tensor:
+    return contiguous.detach().reshape(-1).view(torch.uint8)
 
 
 def _whole_storage(tensor: Tensor) -> Tensor:
