@@ -1174,6 +1174,29 @@ def test_an_error_in_the_model_says_what_the_batch_was():
     assert "lrwidget: the batch was (Tensor float32 [8, 4], Tensor int64 [8])" in caught.__notes__
 
 
+EVEN, ODD = (torch.zeros(8, 5), torch.zeros(8).long()), (torch.zeros(3, 4), torch.zeros(3).long())
+
+
+@pytest.mark.parametrize(
+    ("batches", "options"),
+    [
+        ([EVEN, ODD], {}),
+        ([EVEN, ODD], {"record_grad_norm": True}),
+        ([EVEN], {"validation": [ODD]}),
+        ([EVEN, ODD], {"loss_fn": None, "train_step": lambda batch: 1 / (batch[0].shape[1] - 4)}),
+    ],
+    ids=["plain", "general", "validation", "own step"],
+)
+def test_an_error_in_a_later_step_says_what_the_batch_was(batches, options):
+    """A loader's odd batch comes late; its form is told once."""
+    model = make_model()
+    step = TorchStep(model, sgd(model), **({"loss_fn": cross_entropy, "batches": batches} | options))
+    with pytest.raises((RuntimeError, ZeroDivisionError)) as caught:
+        finder.range_test(step)
+    told = [note for note in caught.value.__notes__ if "the batch was" in note]
+    assert told == ["lrwidget: the batch was (Tensor float32 [3, 4], Tensor int64 [3])"]
+
+
 class LrFree(torch.optim.SGD):
     """Finds its own rate, and keeps the same books as Prodigy and D-Adaptation."""
 

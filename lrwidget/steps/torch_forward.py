@@ -91,16 +91,26 @@ def forgetting_casts(compute: Compute) -> Compute:
 
 
 def checked(compute: Compute) -> Compute:
-    """The same with a look at what comes out, for the first step; an error says what the batch was."""
+    """The same with a look at what comes out, for the first step."""
+    return lambda batch: check_loss(compute(batch))
 
-    def look(batch: Any) -> Tensor:
+
+def told(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same; an error says what the batch was: a later one may be of another form than the first."""
+
+    def tell(batch: Any) -> Any:
         try:
-            return check_loss(compute(batch))
+            return compute(batch)
         except Exception as error:
-            error.add_note(f"lrwidget: the batch was {describe(batch)}")
+            note_batch(error, batch)
             raise
 
-    return look
+    return tell
+
+
+def note_batch(error: Exception, batch: Any) -> None:
+    """Have the error say what the batch was that it came with."""
+    error.add_note(f"lrwidget: the batch was {describe(batch)}")
 
 
 def make_validation(

@@ -22,6 +22,8 @@ from lrwidget.steps.torch_forward import (
     make_compute,
     make_validation,
     moved,
+    note_batch,
+    told,
 )
 from lrwidget.steps.torch_readback import Reader, make_reader
 from lrwidget.steps.torch_update import LearningRates, Update, Updater, grad_clearer
@@ -82,13 +84,14 @@ class Recipe:
         set_lr = LearningRates(self.optimizers).set
         if self.train_step is not None:
             own = moved(self.train_step, self.device) if self._must_move else self.train_step
-            step = ranks.losses(_own_step(set_lr, own, batches, read if self.lag else None))
+            step = ranks.losses(_own_step(set_lr, told(own), batches, read if self.lag else None))
             return step, step
         compute = self._compute()
-        measure = self._measure(compute)
+        measure = self._measure(told(compute))
 
         def with_loss(compute: Compute) -> Step:
-            return ranks.losses(_whole_step(set_lr, self.update.build(ranks.forward(compute), batches), measure, read))
+            update = self.update.build(ranks.forward(told(compute)), batches)
+            return ranks.losses(_whole_step(set_lr, update, measure, read))
 
         if self.loss_fn is not None and self._is_simple and measure is None and ranks.is_alone:
             return with_loss(checked(compute)), _plain_step(self.optimizers[0], self.model, self.loss_fn, batches)
@@ -165,9 +168,14 @@ def _plain_step(optimizer: Any, model: nn.Module, loss_fn: LossFn, batches: Iter
             group["lr"] = lr
         else:
             set_lr(lr)
-        inputs, targets = next(batches)
+        batch = next(batches)
         clear_grads()
-        loss: Any = loss_fn(model(inputs), targets)
+        try:
+            inputs, targets = batch
+            loss: Any = loss_fn(model(inputs), targets)
+        except Exception as error:
+            note_batch(error, batch)
+            raise
         loss.backward()
         update()
         number: float = loss.item()
