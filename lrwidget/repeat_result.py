@@ -87,6 +87,8 @@ class RepeatedResult(RangeTestResult):
             return super().suggest(rule, schedule)
         if len(self.results) == 1:
             return found[0]
+        if self.is_one_run:
+            return replace(found[0], reason=f"{self._of_one_run()} {found[0].reason}")
         lrs = [s.lr for s in found if s.lr is not None]
         lows, highs = [s.low for s in found if s.low is not None], [s.high for s in found if s.high is not None]
         lr, confidence = _geometric_mean(lrs), _mean([s.confidence for s in found if s.confidence is not None])
@@ -130,8 +132,19 @@ class RepeatedResult(RangeTestResult):
         return next(diagnosis for diagnosis in single if diagnosis.kind == kind)
 
     @property
+    def is_one_run(self) -> bool:
+        """Whether several runs have recorded the very same losses: they had the same batches, and say what one says."""
+        first, *others = (result.losses for result in self.results)
+        return bool(others) and all(np.array_equal(first, losses, equal_nan=True) for losses in others)
+
+    def _of_one_run(self) -> str:
+        return f"The {len(self.results)} runs had the same batches and losses and say what one says; shuffle the batches."
+
+    @property
     def spread_decades(self) -> float | None:
-        """Standard deviation of the single suggestions in decades; None for fewer than two suggestions."""
+        """Standard deviation of the single suggestions in decades; None for fewer than two that may differ."""
+        if self.is_one_run:
+            return None
         lrs = [result.suggested_lr for result in self.results]
         return _spread([lr for lr in lrs if lr is not None])
 
@@ -176,6 +189,7 @@ class RepeatedResult(RangeTestResult):
     def __str__(self) -> str:
         spread = self.spread_decades
         apart = "" if spread is None else f"\nThe runs' suggestions scatter by {spread:.2f} decades."
+        apart = f"\n{self._of_one_run()}" if self.is_one_run else apart
         first, rest = super().__str__().split("\n", 1)
         return (
             f"{len(self.results)} range tests, their median curve: {first.removeprefix('Range test: ')}\n{rest}{apart}"

@@ -9,8 +9,9 @@ from time import perf_counter
 
 import numpy as np
 import pytest
+import torch
 
-from lrwidget import LearningRateFinder, RangeTestResult, RestoringStep, StopReason, diagnose
+from lrwidget import LearningRateFinder, RangeTestResult, RestoringStep, StopReason, TorchStep, diagnose
 from lrwidget.live import words
 from lrwidget.live.frames import Progress
 from lrwidget.live.reading import Reader
@@ -51,6 +52,16 @@ class NoisyBowl:
         loss = self.w**2 / 2 + self.noise * self.rng.normal()
         self.w -= lr * self.w
         return loss
+
+
+class InOrder(torch.utils.data.IterableDataset):
+    """Batches as a stream, always the same."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __iter__(self):
+        return iter(self.batches)
 
 
 def results_of(*rows, reasons=None):
@@ -255,6 +266,23 @@ def test_the_suggestion_is_the_geometric_mean_of_the_single_ones():
     assert result.spread_decades == pytest.approx(logs.std(ddof=1))
     assert result.suggested_lr == result["suggested_lr"] == suggestion.lr
     assert result.lrs[suggestion.index] == pytest.approx(suggestion.lr, rel=0.1)
+
+
+def test_runs_on_the_same_batches_claim_no_agreement():
+    """Batches in a fixed order make one run of all: there is its suggestion, no spread, and a word about it."""
+    torch.manual_seed(0)
+    model = torch.nn.Linear(4, 1)
+    batches = [(x, x.sum(1, keepdim=True)) for x in torch.randn(100, 8, 4)]
+    step = TorchStep(model, torch.optim.SGD(model.parameters(), 0.1), torch.nn.functional.mse_loss, InOrder(batches))
+    result = LearningRateFinder().repeat(step, num_runs=3)
+    assert result.is_one_run
+    assert result.spread_decades is None
+    assert result.suggested_lr == result.results[0].suggested_lr is not None
+    assert result.suggest().reason.startswith("The 3 runs had the same batches and losses")
+    assert "shuffle the batches" in str(result)
+    other = [*result.results[:2], LearningRateFinder().range_test(NoisyBowl())]
+    assert not RepeatedResult(other).is_one_run
+    assert not RepeatedResult(other[:1]).is_one_run
 
 
 def test_a_decaying_schedule_moves_the_common_suggestion_too():
