@@ -138,7 +138,8 @@ class RepeatedResult(RangeTestResult):
         return bool(others) and all(np.array_equal(first, losses, equal_nan=True) for losses in others)
 
     def _of_one_run(self) -> str:
-        return f"The {len(self.results)} runs had the same batches and losses and say what one says; shuffle the batches."
+        num_runs = len(self.results)
+        return f"The {num_runs} runs had the same batches and losses and say what one says; shuffle the batches."
 
     @property
     def spread_decades(self) -> float | None:

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from torch.testing._internal.two_tensor import TwoTensor
 from lrwidget.steps import torch_parts
 from lrwidget.steps.interrupts import InterruptShield, shielded
 from lrwidget.steps.parts import RestoreError
-from lrwidget.steps.torch_random import process_parts, reseed_all
+from lrwidget.steps.torch_random import random_parts, reseed_all
 from lrwidget.steps.torch_state import TorchSnapshot, choose_place, free_bytes
 
 
@@ -433,6 +434,66 @@ def test_a_full_device_says_what_to_do(monkeypatch):
     )
 
 
+def random_states():
+    """What the three global sources would draw next."""
+    return random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
+
+
+def draw():
+    """A number from each of the global sources."""
+    return random.random(), np.random.rand(), torch.rand(1)  # noqa: NPY002
+
+
+@pytest.mark.parametrize("ends", [(0, 1), (1, 0)], ids=["first in, first out", "first in, last out"])
+def test_random_states_after_runs_that_overlap_are_those_before_the_first(ends):
+    """Two runs in two threads, whichever ends first; what a third one finds is between, and is not kept either."""
+    draw()
+    before = random_states()
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as two:
+        threads, states = (one, two), []
+        for thread in threads:
+            states.append(thread.submit(snapshot, Holder(None)).result())
+            draw()
+        for end in ends:
+            threads[end].submit(states[end].restore).result()
+            assert random_states() == before
+            draw()
+    middle = random_states()
+    state = snapshot(Holder(None))
+    draw()
+    state.restore()
+    assert random_states() == middle
+
+
+def test_a_run_within_another_puts_back_what_it_has_found():
+    """The outer one goes on to draw as if the inner one had never been."""
+    outer = snapshot(Holder(None))
+    draw()
+    before = random_states()
+    inner = snapshot(Holder(None))
+    draw()
+    inner.restore()
+    assert random_states() == before
+    outer.restore()
+
+
+def test_a_snapshot_that_fails_holds_up_no_random_states(monkeypatch):
+    """It is no run under way, however long its exception is kept."""
+    model = nn.Linear(2, 2)
+    with monkeypatch.context() as patch:
+        NoRoom(patch)
+        with pytest.raises(torch.OutOfMemoryError) as kept:
+            snapshot(model, place="device")
+    draw()
+    before = random_states()
+    with ThreadPoolExecutor(1) as thread:
+        state = thread.submit(snapshot, Holder(None)).result()
+        draw()
+        state.restore()
+    assert random_states() == before
+    del kept
+
+
 def test_random_states_of_accelerators_are_restored(monkeypatch):
     """The generators of every CUDA device in use, and of the model's MPS device, go back (here: pretended ones)."""
     states = {"cuda": [1, 2], "mps": 3}
@@ -444,7 +505,7 @@ def test_random_states_of_accelerators_are_restored(monkeypatch):
     monkeypatch.setattr(torch.mps, "set_rng_state", lambda state: states.update(mps=state))
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda kind: False)
     monkeypatch.setattr(torch, "set_autocast_enabled", lambda kind, enabled: None)
-    parts = list(process_parts(torch.device("mps")))
+    parts = list(random_parts(torch.device("mps")))
     states.update(cuda=[8, 9], mps=7)
     for part in parts:
         part.restore()

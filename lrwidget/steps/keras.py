@@ -189,9 +189,10 @@ def _random_parts() -> Iterator[Part]:
     if keras.backend.backend() == "torch":
         import torch
 
-        from lrwidget.steps.torch_random import process_parts
+        from lrwidget.steps.torch_random import random_parts, switch_parts
 
-        yield from process_parts(torch.device("cpu"))
+        yield from random_parts(torch.device("cpu"))
+        yield from switch_parts(torch.device("cpu"))
         return
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     yield Part(("Python RNG",), lambda: random.setstate(python_state))

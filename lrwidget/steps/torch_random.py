@@ -35,8 +35,8 @@ def generator_part(path: Path, generator: Generator) -> Part:
     return Part(path, lambda: generator.setstate(python_state))
 
 
-def process_parts(device: torch.device) -> Iterator[Part]:
-    """The random states and the switches of the whole process: Python, NumPy, torch on every device in use."""
+def random_parts(device: torch.device) -> Iterator[Part]:
+    """The random states of the process: Python, NumPy, torch on every device in use."""
     python_state, torch_state = random.getstate(), torch.get_rng_state()
     # The global source is what user code draws from. As a dictionary it costs half of what it costs as a tuple.
     numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002
@@ -49,6 +49,10 @@ def process_parts(device: torch.device) -> Iterator[Part]:
     if device.type == "mps":
         mps_state = torch.mps.get_rng_state()
         yield Part(("torch MPS RNG",), lambda: torch.mps.set_rng_state(mps_state))
+
+
+def switch_parts(device: torch.device) -> Iterator[Part]:
+    """The switches of the process, and of the thread that trains."""
     dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
     yield Part(("default dtype",), lambda: torch.set_default_dtype(dtype))
     for kind in {"cpu", device.type}:

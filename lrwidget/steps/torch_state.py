@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from lrwidget.steps.overlap import RandomStates
 from lrwidget.steps.parts import Part, Path, restore_parts
 from lrwidget.steps.torch_parts import (
     ITEMS_TYPES,
@@ -33,7 +34,7 @@ from lrwidget.steps.torch_parts import (
     memory_blocks,
     num_bytes,
 )
-from lrwidget.steps.torch_random import GENERATOR_TYPES, Generator, generator_part, process_parts
+from lrwidget.steps.torch_random import GENERATOR_TYPES, Generator, generator_part, random_parts, switch_parts
 
 # Most of what a walk meets, told by its exact type: it cannot change, or is no state.
 _CONSTANTS = (int, float, str, bool, type(None), bytes, complex, type, torch.dtype, torch.device)
@@ -82,11 +83,12 @@ class TorchSnapshot:
         self._walk(roots)
         self._flags = [TensorPart(path, tensor) for path, tensor in self._tensors]
         device = device or torch.device("cpu")
-        self._process = list(process_parts(device))
         self._blocks = memory_blocks(self._tensors)
         self.num_bytes = sum(num_bytes(live) for _, live in self._blocks)
         self.place: Place = choose_place(self.num_bytes, free_bytes(device)) if place == "auto" else place
         self._memory = self._copy(may_move=place == "auto")
+        self._random = RandomStates(random_parts(device))  # last: a snapshot that fails is none
+        self._process = [*self._random.parts, *switch_parts(device)]
 
     def _copy(self, *, may_move: bool) -> list[Memory]:
         """Clone every block of memory; a device that turns out to be full gives way to the host, if it may."""
@@ -118,8 +120,11 @@ class TorchSnapshot:
             if container:
                 container.clear()
         parts = [*self._containers, *self._lazy, *self._memory, *self._flags, *self._extras, *self._process]
-        with torch.no_grad():
-            restore_parts(parts)
+        try:
+            with torch.no_grad():
+                restore_parts(parts)
+        finally:
+            self._random.end()
 
     def _walk(self, roots: Iterable[tuple[str, object]]) -> None:
         for name, root in roots:
