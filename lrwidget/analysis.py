@@ -66,6 +66,9 @@ class Curve:
         the number of losses where none is seen.
     exploded_share
         The share of these views in which there is an explosion.
+    rise
+        How far the losses just before the explosion lie above all before, by rank, in standard deviations; 0 without
+        an explosion.
     is_unstable
         Whether the explosion is one of training at the edge of stability rather than a mere rise.
     is_cut
@@ -86,6 +89,7 @@ class Curve:
     explosion: int | None
     onset: float
     exploded_share: float
+    rise: float
     is_unstable: bool
     is_cut: bool
     steps_per_point: int
@@ -96,10 +100,6 @@ class Curve:
         last = len(x) - 1
         inside = float(np.interp(index, np.arange(len(x)), x))
         return inside + min(index, 0.0) * float(x[1] - x[0]) + max(index - last, 0.0) * float(x[-1] - x[-2])
-
-    def rise(self) -> float:
-        """How far the losses just before the explosion, or the end, lie above all before, in standard deviations."""
-        return rise_before_end(self.losses[: self.explosion], _steps_per_decade(self.lrs))
 
 
 def analyse(lrs: ArrayLike, losses: ArrayLike) -> Curve | None:
@@ -154,6 +154,7 @@ def _read(lrs: Floats, losses: Floats) -> Curve | None:
     smoothed[:end] = np.maximum(smooth(lrs[:end], levels, 2 / (window + 1)), levels.min())
     minimum = int(np.argmin(smoothed[:end]))
     fall = start - float(smoothed[minimum])
+    rise = 0.0 if explosion is None else rise_before_end(losses[:explosion], steps_per_decade)
     return Curve(
         lrs=lrs,
         losses=losses,
@@ -167,7 +168,8 @@ def _read(lrs: Floats, losses: Floats) -> Curve | None:
         explosion=explosion,
         onset=mean_onset(found, len(losses)),
         exploded_share=float(np.mean([onset is not None for onset in found])),
-        is_unstable=explosion is not None and is_unstable(losses, explosion, start, noise, steps_per_decade),
+        rise=rise,
+        is_unstable=explosion is not None and is_unstable(losses, explosion, start, noise, rise, steps_per_decade),
         is_cut=is_cut,
         steps_per_point=steps_per_point,
     )

@@ -151,7 +151,7 @@ def _without_fall(curve: Curve) -> Diagnosis:
 
 def _of_explosion(curve: Curve, explosion: int) -> Diagnosis:
     """Of a curve that explodes without a visible fall before."""
-    has_risen = curve.rise() > SURE_RISE
+    has_risen = curve.rise > SURE_RISE
     if curve.is_unstable and not has_risen:
         if _decades_to(curve, explosion) < FALLING_DECADES:
             return _explodes_from_start(curve.lrs[0])

@@ -18,10 +18,11 @@ EXPLOSION_DECADES = 0.4
 # decides whether there is an explosion at all.
 STRICTNESS = np.linspace(0.7, 1.3, 7)
 EXPLOSION_MAJORITY = 0.6
-# Signs of instability, in noise levels above the start: so high within so many decades; back home after having been
-# out; dropping by more in all than noise does. One step of normal noise drops by so much, give or take so much; by so
-# many of the latter the drops have to be beyond chance. Drops by less than a share of the height do not count.
-VIOLENT_NOISE, VIOLENT_DECADES = 30.0, 0.5
+# Signs of instability, in noise levels above the start: so high within so many decades, out of a calm or after a rise
+# of a standard deviation; back home after having been out; dropping by more in all than noise does. One step of normal
+# noise drops by so much, give or take so much; by so many of the latter the drops have to be beyond chance. Drops by
+# less than a share of the height do not count.
+VIOLENT_NOISE, VIOLENT_DECADES = (18.0, 25.0), 0.5
 OUT_NOISE, HOME_NOISE = 8.0, 2.0
 NOISE_DROP, SURELY_DROPPED, DROP_SHARE = (0.56, 0.82), 2.5, 0.2
 # The scatter of the losses is judged by the third largest, as one or two may be spikes.
@@ -67,7 +68,9 @@ def mean_onset(found: Sequence[int | None], num_losses: int) -> float:
     return float(np.mean([num_losses if onset is None else onset for onset in found]))
 
 
-def is_unstable(losses: Floats, explosion: int, start: float, noise: float, steps_per_decade: float) -> bool:
+def is_unstable(
+    losses: Floats, explosion: int, start: float, noise: float, rise: float, steps_per_decade: float
+) -> bool:
     """Whether an explosion is one of training and not a mere rise: violent, or with losses thrown up and down.
 
     Parameters
@@ -78,6 +81,8 @@ def is_unstable(losses: Floats, explosion: int, start: float, noise: float, step
         Where it begins.
     start, noise
         The level and the noise before.
+    rise
+        How far the loss has risen before it, in standard deviations: a rise that goes on is no explosion.
     steps_per_decade
         How fast the sweep is.
     """
@@ -90,7 +95,9 @@ def is_unstable(losses: Floats, explosion: int, start: float, noise: float, step
     # A run that was stopped sooner has to have come only as far as such growth comes by then; three steps of a short
     # sweep that reach further, further.
     seen_fraction = len(soon) / (VIOLENT_DECADES * steps_per_decade)
-    violent = THROWN_BACK_NOISE * (VIOLENT_NOISE / THROWN_BACK_NOISE) ** seen_fraction
+    calm, risen = VIOLENT_NOISE
+    whole = calm * (risen / calm) ** min(max(rise, 0.0), 1.0)
+    violent = THROWN_BACK_NOISE * (whole / THROWN_BACK_NOISE) ** seen_fraction
     comes_home = (heights < HOME_NOISE) & (np.maximum.accumulate(heights) > OUT_NOISE)
     after = heights[explosion:]
     drops = after[:-1] - after[1:]

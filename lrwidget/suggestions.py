@@ -129,13 +129,13 @@ def _estimate(curve: Curve) -> tuple[float, float, float]:
     """The suggestion and the half width of its interval, in log10 lr, and the confidence."""
     from_fall = _before(curve, curve.fall_end)
     from_explosion = _before(curve, curve.onset) - BELOW_EXPLOSION
+    seen = 1.0 if curve.is_cut else curve.exploded_share
     # One that is not seen begins after the end at the earliest: that can hold the suggestion back, but not raise it.
-    highest_pull = MAX_PULL_DECADES * (1.0 if curve.is_cut else curve.exploded_share)
-    pull = min(max(0.5 * (from_explosion - from_fall), -MAX_PULL_DECADES), highest_pull)
+    pull = min(max(0.5 * (from_explosion - from_fall), -MAX_PULL_DECADES), MAX_PULL_DECADES * seen)
     # 0 where the fall is lost in the noise, 1 where it is clear
     clarity = (curve.significance - SIGNIFICANT_FALL) / (CLEAR_FALL - SIGNIFICANT_FALL)
     clarity = min(max(clarity, 0.0), 1.0)
-    centre = clarity * (from_fall + pull) + (1 - clarity) * from_explosion
+    centre = _between((from_fall + pull, from_explosion), (1 - clarity) * seen)
     return centre, _between(HALF_WIDTH_DECADES, clarity), _between(CONFIDENCE, clarity)
 
 

@@ -118,6 +118,23 @@ def test_a_long_bottom_hides_no_fall(fall_at: float, num_steps: int) -> None:
         assert fall_at - 0.5 < np.log10(lr) < 0.5
 
 
+@pytest.mark.parametrize("risen", [False, True], ids=["out of a calm", "after a rise"])
+def test_a_run_that_ends_soon_shows_an_explosion_where_it_was_calm_before(risen: bool) -> None:
+    """The loss of a trained model, stopped four steps into its divergence, has a rate; one on the rise has none."""
+    lrs, found = sweep()[:82], []
+    for seed in range(50):
+        heights = noise(seed, 82)
+        heights[-4:] = [6, 10, 14, 18]
+        heights[-12:-4] += 3 * risen
+        found.append(suggest(lrs, 0.4 + 0.06 * heights).lr)
+    if risen:
+        assert found.count(None) >= 48
+    else:
+        rates = [lr for lr in found if lr is not None]
+        assert len(rates) >= 48
+        assert all(0.01 < lr / lrs[-4] < 1 for lr in rates)
+
+
 def test_a_shift_of_the_level_is_no_repetition() -> None:
     """A loss that is a little higher from the middle on, as other data make it, is no round of batches."""
     for seed in range(20):

@@ -159,6 +159,19 @@ def test_weaker_evidence_is_said_to_be_weaker() -> None:
     assert "no fall stands out" in hidden.reason
 
 
+def test_an_explosion_that_is_not_there_raises_no_unsure_suggestion() -> None:
+    """A fall that hardly stands out is all there is where nothing explodes: the end of the range is no evidence."""
+    unsure = []
+    for seed in range(50):
+        losses = 2.3 - 0.06 * (LRS > 1e-4) + 0.05 * noise(seed)
+        curve, suggestion = analyse(LRS, losses), suggest(LRS, losses)
+        assert curve is not None
+        if suggestion.lr is not None and curve.exploded_share == 0 and curve.significance < CLEAR_FALL:
+            unsure.append(suggestion.lr / 10 ** curve.log10_lr(curve.fall_end))
+    assert len(unsure) > 10
+    assert max(unsure) < 1
+
+
 def test_a_range_that_ends_in_the_fall_makes_unsure() -> None:
     """Where the loss still falls at the end, interval and confidence are those of weak evidence, and it says why."""
     clear, cut = suggest(LRS, NOISY), suggest(LRS[:58], NOISY[:58])
