@@ -141,7 +141,8 @@ def _read(lrs: Floats, losses: Floats) -> Curve | None:
     best = np.minimum.accumulate(running_median(losses, 5))
     noise = max(noise_level(losses[: len(losses) // 2]), noise_level(losses[: len(losses) // 3]))
     noise = max(noise, RESOLUTION * (start - float(best[-1])), ROUNDING * abs(start))
-    found = onsets(losses, start, best, noise, steps_per_decade)
+    levels = running_trimmed_mean(losses, 7)
+    found = onsets(losses, levels, start, best, noise, steps_per_decade)
     explosion = found[len(found) // 2]
     end = len(losses) if explosion is None else max(explosion, 5)
     start = median(losses[: min(opening, end)])
@@ -149,7 +150,7 @@ def _read(lrs: Floats, losses: Floats) -> Curve | None:
     ceiling = start + max(start - float(best[end - 1]), 4 * noise)
     window = max(3, round(WINDOW_DECADES * steps_per_decade))
     smoothed = np.full(len(losses), np.nan)
-    levels = np.minimum(running_trimmed_mean(losses, 7)[:end], ceiling)
+    levels = np.minimum(levels[:end], ceiling)
     # No lower than the lowest level: at its end a line through the last ones would run on downwards.
     smoothed[:end] = np.maximum(smooth(lrs[:end], levels, 2 / (window + 1)), levels.min())
     minimum = int(np.argmin(smoothed[:end]))

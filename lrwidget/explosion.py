@@ -22,7 +22,7 @@ EXPLOSION_MAJORITY = 0.6
 # of a standard deviation; back home after having been out; dropping by more in all than noise does. One step of normal
 # noise drops by so much, give or take so much; by so many of the latter the drops have to be beyond chance. Drops by
 # less than a share of the height do not count.
-VIOLENT_NOISE, VIOLENT_DECADES = (18.0, 25.0), 0.5
+VIOLENT_NOISE, VIOLENT_DECADES, AT_ONCE = (18.0, 25.0), 0.5, 0.6
 OUT_NOISE, HOME_NOISE = 8.0, 2.0
 NOISE_DROP, SURELY_DROPPED, DROP_SHARE = (0.56, 0.82), 2.5, 0.2
 # The scatter of the losses is judged by the third largest, as one or two may be spikes.
@@ -31,13 +31,15 @@ TAIL_RANK = 3
 CALM_FRACTION = 0.75
 
 
-def onsets(losses: Floats, start: float, best: Floats, noise: float, steps_per_decade: float) -> list[int | None]:
+def onsets(
+    losses: Floats, levels: Floats, start: float, best: Floats, noise: float, steps_per_decade: float
+) -> list[int | None]:
     """Where the loss explodes, from a lax to a strict view of what an explosion is.
 
     Parameters
     ----------
-    losses, best
-        Shape (n,): the losses, and the lowest level up to each.
+    losses, levels, best
+        Shape (n,): the losses, the levels around them, and the lowest level up to each.
     start, noise
         The level and the noise before anything happens.
     steps_per_decade
@@ -51,8 +53,11 @@ def onsets(losses: Floats, start: float, best: Floats, noise: float, steps_per_d
     """
     # Medians of three: a single spike before the explosion does not begin it, one in it or at the end does not end it.
     rises = running_median(losses, 3) - best
-    goes_on = best - best[-1] > THROWN_BACK_SHARE * (start - best[-1])
     width = max(3, round(EXPLOSION_DECADES * steps_per_decade))
+    # Kept for as long as an explosion goes on: a loss that is thrown up and down is low by chance for less.
+    kept = min(width, len(levels))
+    fall = -float(np.convolve(levels - start, np.full(kept, 1 / kept), "valid").min())
+    goes_on = (fall > noise) & (best - start > (THROWN_BACK_SHARE - 1) * fall)
     least = np.maximum(THROWN_BACK_NOISE * noise, THROWN_BACK_SHARE * (start - best))
     thrown_back = rises > STRICTNESS[:, None] * least  # a row for each view
     continued = np.concatenate([thrown_back, np.repeat(thrown_back[:, -1:], width, axis=1)], axis=1)
@@ -92,19 +97,22 @@ def is_unstable(
     with np.errstate(over="ignore"):  # a noise near the smallest number
         heights = np.clip((losses - start) / scatter, -HUGE, HUGE)
     soon = heights[explosion : explosion + max(3, round(VIOLENT_DECADES * steps_per_decade))]
-    # A run that was stopped sooner has to have come only as far as such growth comes by then; three steps of a short
-    # sweep that reach further, further.
-    seen_fraction = len(soon) / (VIOLENT_DECADES * steps_per_decade)
     calm, risen = VIOLENT_NOISE
     whole = calm * (risen / calm) ** min(max(rise, 0.0), 1.0)
-    violent = THROWN_BACK_NOISE * (whole / THROWN_BACK_NOISE) ** seen_fraction
+    shares = np.arange(1, len(soon) + 1) / (VIOLENT_DECADES * steps_per_decade)
+    # So high as such growth comes by then: at the end, where a run may have been stopped on its way, or before, if that
+    # is a good part of the whole.
+    growth = THROWN_BACK_NOISE * (whole / THROWN_BACK_NOISE) ** shares
+    at_once = np.maximum(growth, whole * (AT_ONCE + (1 - AT_ONCE) * shares))
+    highest = np.maximum.accumulate(soon)
+    is_violent = bool(highest[-1] > growth[-1] or (highest[2:] > at_once[2:]).any())
     comes_home = (heights < HOME_NOISE) & (np.maximum.accumulate(heights) > OUT_NOISE)
     after = heights[explosion:]
     drops = after[:-1] - after[1:]
     dropped = float(drops[drops > np.maximum(DROP_SHARE * after[:-1], 0.0)].sum())
     mean, deviation = NOISE_DROP
     by_chance = mean * len(after) + SURELY_DROPPED * deviation * np.sqrt(len(after))
-    return bool(soon.max() > violent or comes_home.any() or dropped > by_chance)
+    return is_violent or bool(comes_home.any() or dropped > by_chance)
 
 
 def _scatter(before: Floats, noise: float) -> float:

@@ -107,3 +107,25 @@ def test_an_explosion_of_training_is_unstable() -> None:
     steep = 2.3 + 0.05 * noise(3) + np.exp(np.minimum(8 * (np.log10(lrs) + 1), 20))
     assert read(lrs, thrown).is_unstable
     assert read(lrs, steep).is_unstable
+
+
+@pytest.mark.parametrize("num_steps", [100, 300])
+def test_losses_thrown_between_nothing_and_much_are_an_explosion(num_steps: int) -> None:
+    """Small batches of a wrecked classifier have losses of 0 in between; such a level is kept by none of them."""
+    lrs, found = sweep(num_steps), []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        thrown = np.where(rng.random(num_steps) < 0.2, 0.0, rng.uniform(5, 20, num_steps))
+        curve = read(lrs, np.where(lrs > 2, thrown, 0.7 + 0.08 * noise(seed, num_steps)))
+        found.append(curve.is_unstable and abs(curve.log10_lr(curve.onset) - np.log10(2)) < 0.3)
+    assert np.mean(found) >= 0.95
+
+
+def test_a_jump_to_a_plateau_is_unstable() -> None:
+    """A model that dies at once does not go on to rise; so high within so few steps is no mere rise."""
+    found = []
+    for seed in range(50):
+        heights = noise(seed)
+        heights[-12:] += 20
+        found.append(read(sweep(), 2.3 + 0.03 * heights).is_unstable)
+    assert np.mean(found) >= 0.9
