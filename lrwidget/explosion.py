@@ -19,9 +19,9 @@ EXPLOSION_DECADES = 0.4
 STRICTNESS = np.linspace(0.7, 1.3, 7)
 EXPLOSION_MAJORITY = 0.6
 # Signs of instability, in noise levels above the start: so high within so many decades, out of a calm or after a rise
-# of a standard deviation; back home after having been out; dropping by more in all than noise does. One step of normal
-# noise drops by so much, give or take so much; by so many of the latter the drops have to be beyond chance. Drops by
-# less than a share of the height do not count.
+# of a standard deviation, or at once as high as such a share of it; back home after having been out; dropping by more
+# in all than noise does. One step of normal noise drops by so much, give or take so much; by so many of the latter
+# the drops have to be beyond chance. Drops by less than a share of the height do not count.
 VIOLENT_NOISE, VIOLENT_DECADES, AT_ONCE = (18.0, 25.0), 0.5, 0.6
 OUT_NOISE, HOME_NOISE = 8.0, 2.0
 NOISE_DROP, SURELY_DROPPED, DROP_SHARE = (0.56, 0.82), 2.5, 0.2
@@ -97,22 +97,26 @@ def is_unstable(
     with np.errstate(over="ignore"):  # a noise near the smallest number
         heights = np.clip((losses - start) / scatter, -HUGE, HUGE)
     soon = heights[explosion : explosion + max(3, round(VIOLENT_DECADES * steps_per_decade))]
-    calm, risen = VIOLENT_NOISE
-    whole = calm * (risen / calm) ** min(max(rise, 0.0), 1.0)
-    shares = np.arange(1, len(soon) + 1) / (VIOLENT_DECADES * steps_per_decade)
-    # So high as such growth comes by then: at the end, where a run may have been stopped on its way, or before, if that
-    # is a good part of the whole.
-    growth = THROWN_BACK_NOISE * (whole / THROWN_BACK_NOISE) ** shares
-    at_once = np.maximum(growth, whole * (AT_ONCE + (1 - AT_ONCE) * shares))
-    highest = np.maximum.accumulate(soon)
-    is_violent = bool(highest[-1] > growth[-1] or (highest[2:] > at_once[2:]).any())
     comes_home = (heights < HOME_NOISE) & (np.maximum.accumulate(heights) > OUT_NOISE)
     after = heights[explosion:]
     drops = after[:-1] - after[1:]
     dropped = float(drops[drops > np.maximum(DROP_SHARE * after[:-1], 0.0)].sum())
     mean, deviation = NOISE_DROP
     by_chance = mean * len(after) + SURELY_DROPPED * deviation * np.sqrt(len(after))
-    return is_violent or bool(comes_home.any() or dropped > by_chance)
+    return _is_violent(soon, rise, steps_per_decade) or bool(comes_home.any() or dropped > by_chance)
+
+
+def _is_violent(soon: Floats, rise: float, steps_per_decade: float) -> bool:
+    """Whether the heights from the explosion on, shape (n,), n >= 1, are those of one, after such a rise."""
+    calm, risen = VIOLENT_NOISE
+    whole = calm * (risen / calm) ** min(max(rise, 0.0), 1.0)
+    shares = np.arange(1, len(soon) + 1) / (VIOLENT_DECADES * steps_per_decade)
+    # At the end as high as such growth comes by then, as a run may have been stopped on its way; before, if that is a
+    # good part of the whole.
+    growth = THROWN_BACK_NOISE * (whole / THROWN_BACK_NOISE) ** shares
+    at_once = np.maximum(growth, whole * (AT_ONCE + (1 - AT_ONCE) * shares))
+    highest = np.maximum.accumulate(soon)
+    return bool(highest[-1] > growth[-1] or (highest[2:] > at_once[2:]).any())
 
 
 def _scatter(before: Floats, noise: float) -> float:
