@@ -174,7 +174,6 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrw-run-row .lrw-run-name input:hover, .lrw-run-row .lrw-run-name input:focus { border-color: var(--lrw-edge); }
 .lrw-run-row .lrw-run-summary { color: var(--lrw-faint); }
 .lrw-run-row .lrw-run-summary .widget-html-content { font-size: 12px; }
-.lrw-curve { overflow: visible; padding: 0; gap: 0; }
 .lrw-figure { width: 100%; margin: 0; }
 /* On a busy page bqplot can leave the axes as they were before the figure had a width. It draws them anew when the
    width changes, as it does here once the marks are there. */
