@@ -54,7 +54,7 @@ class Curve:
     fall
         How far the smoothed loss falls below the start before it explodes.
     significance
-        How much the fall stands out from the noise: noise alone reaches 1 in fewer than one of a hundred curves.
+        How much the fall stands out from the noise: noise alone reaches 1 in about one of a hundred curves.
     minimum
         Where the smoothed loss is lowest, an index into `lrs`.
     fall_end

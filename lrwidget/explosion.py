@@ -38,10 +38,14 @@ def onsets(
 
     Parameters
     ----------
-    losses, levels, best
-        Shape (n,): the losses, the levels around them, and the lowest level up to each.
-    start, noise
-        The level and the noise before anything happens.
+    losses, levels
+        Shape (n,): the losses, and the levels around them.
+    start
+        The level before anything happens.
+    best
+        Shape (n,): the lowest level up to each loss.
+    noise
+        The noise before anything happens.
     steps_per_decade
         How fast the sweep is.
 

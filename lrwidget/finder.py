@@ -149,6 +149,10 @@ class LearningRateFinder:
         ------
         TypeError
             If the train step cannot be called or returns something that is no loss.
+        ImportError
+            If a progress bar is wanted and tqdm is not installed.
+        RuntimeError, OSError
+            If another run is writing to the log, or it cannot be written.
         BaseException
             Whatever the train step raises carries on, with what was recorded so far as ``error.partial_result``.
         """

@@ -151,7 +151,8 @@ class RangeTestResult:
         Raises
         ------
         ValueError
-            For an unknown rule or schedule, and a decaying schedule with a rule other than the default.
+            For an unknown rule or schedule, a decaying schedule with a rule other than the default, and rates that are
+            not positive and rising.
         """
         from lrwidget.suggestions import suggest
 

@@ -78,7 +78,10 @@ def sweep(
     Raises
     ------
     TypeError, ValueError
-        If a point is nothing that ``make_train_step`` could be called with, or cannot be sent to a process.
+        If a point is nothing that ``make_train_step`` could be called with, or cannot be sent to a process; if another
+        argument is no such thing.
+    ImportError
+        If a progress bar is wanted and tqdm is not installed.
     RuntimeError
         If not one of the range tests gave a curve; it carries the first one's traceback, and ``partial_result``.
     """
