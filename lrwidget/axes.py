@@ -45,6 +45,11 @@ def loss_range(losses: Floats, smoothed: Floats) -> tuple[float, float]:
     # The raw points scatter about the line; single wild ones may fall off the picture.
     raw_low, raw_high = np.quantile(raw, [0.02, 0.98])
     low, high = min(bottom, float(raw_low)), max(top, float(raw_high))
+    return with_margin(low, high)
+
+
+def with_margin(low: float, high: float) -> tuple[float, float]:
+    """The range with a twentieth of it on either side; room around a single value."""
     margin = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
     return low - margin, high + margin
 
