@@ -15,7 +15,7 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import ArrayLike, NDArray
 
-FloatArray = NDArray[np.float64]
+from lrwidget.result import FloatArray
 
 FLAT = 0.5  # the curvature along the floor of the two-dimensional valleys
 _NUM_HALF = 80  # points of each half of a contour
