@@ -123,7 +123,7 @@ def checked_curve(lrs: ArrayLike, losses: ArrayLike) -> tuple[Floats, Floats]:
 def check_smooth_factor(smooth_factor: float) -> None:
     """Raise ValueError unless the factor is in (0, 1]."""
     if not 0 < smooth_factor <= 1:
-        raise ValueError(f"need 0 < smooth_factor <= 1, got smooth_factor={smooth_factor}")
+        raise ValueError(f"need 0 < smooth_factor <= 1, got smooth_factor={smooth_factor}; 1 does not smooth")
 
 
 def median(values: Floats) -> float:

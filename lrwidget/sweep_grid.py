@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from itertools import product
-from numbers import Integral
 from typing import Any, TypeAlias
 
+from lrwidget.checks import checked_count
 from lrwidget.finder import LearningRateFinder
 
 _RESERVED = ("run", "step", "lr", "loss", "smoothed_loss", "grad_norm", "suggested_lr", "best_loss", "num_steps",
@@ -72,15 +72,13 @@ def check_points(make_train_step: Callable[..., object], points: Sequence[Mappin
             raise TypeError(f"need settings that make_train_step{signature} takes, got {point}: {error}") from None
 
 
-def check_means(finder: object, executor: object, counts: Mapping[str, object]) -> None:
+def check_means(finder: object, executor: object, num_workers: object, num_attempts: object) -> None:
     """Whether the sweep has what it needs besides its points.
 
     Parameters
     ----------
-    finder, executor
+    finder, executor, num_workers, num_attempts
         As for `lrwidget.sweep`.
-    counts
-        The others by name, which must be whole numbers from 1 on, or None.
 
     Raises
     ------
@@ -92,8 +90,6 @@ def check_means(finder: object, executor: object, counts: Mapping[str, object]) 
     if executor is not None and not isinstance(executor, Executor):
         hint = "; use its get_executor()" if hasattr(executor, "get_executor") else ""
         raise TypeError(f"need a concurrent.futures.Executor, got executor={executor!r}{hint}")
-    for name, value in counts.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
-            raise TypeError(f"need a whole number, got {name}={value!r}")
-        if isinstance(value, Integral) and value < 1:
-            raise ValueError(f"need {name} >= 1, got {name}={value}")
+    if num_workers is not None:
+        checked_count("num_workers", num_workers, 1, "None takes one for each processor")
+    checked_count("num_attempts", num_attempts, 1, "1 begins a point once and no more")

@@ -133,7 +133,7 @@ class Sweep(Iterator[SweepRun]):
     ) -> None:
         points = points_of(grid)
         check_points(make_train_step, points)
-        check_means(finder, executor, {"num_workers": num_workers, "num_attempts": num_attempts})
+        check_means(finder, executor, num_workers, num_attempts)
         self._work = make_train_step, finder or LearningRateFinder()
         self._workers: Workers = (
             WorkerProcesses(num_workers or min(len(points), num_processors()))
