@@ -258,7 +258,9 @@ class TorchStep:
             If the batches can be read once only.
         """
         if self._state is None:
-            raise RuntimeError("need an entered train step to reseed, got one whose state is not saved")
+            raise RuntimeError(
+                "need an entered train step to reseed, got one whose state is not saved; use it in a with block"
+            )
         reseed_all(seed, self._state.generators)
         self._batches.reseed(seed)
         self._begin()
