@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipywidgets import HTML
 
 from lrwidget.ui import icons
-from lrwidget.ui.marks import PAST
+from lrwidget.ui.marks import PAST, colour_variables
 from lrwidget.ui.saved_picture import HIDING_RULE
 
 CSS = """
@@ -265,12 +265,5 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 
 def style_sheet() -> HTML:
     """The style sheet as a widget that is part of the tree, so that it goes wherever the widget is shown."""
-    return HTML(f"<style>{CSS}{HIDING_RULE}{_past_colours()}{icons.css()}</style>").add_class("lrw-style")
-
-
-def _past_colours() -> str:
-    light, dark = (
-        " ".join(f"--lrw-past-{place}: {colour};" for place, colour in enumerate(PAST[theme]))
-        for theme in ("light", "dark")
-    )
-    return f'.lrwidget {{ {light} }}\n[data-jp-theme-light="false"] .lrwidget {{ {dark} }}\n'
+    past = colour_variables(".lrwidget", "past", PAST)
+    return HTML(f"<style>{CSS}{HIDING_RULE}{past}{icons.css()}</style>").add_class("lrw-style")
