@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lrwidget.explosion import is_unstable, mean_onset, onsets
 from lrwidget.once import once_per_curve
@@ -128,12 +128,7 @@ def _read(lrs: Floats, losses: Floats) -> Curve | None:
     usable = np.abs(losses) <= HUGE  # False for NaN
     if usable.sum() < MIN_LOSSES:
         return None
-    is_cut = not usable[-1]
-    last = int(np.flatnonzero(usable)[-1])
-    lrs, losses, usable = lrs[: last + 1], losses[: last + 1], usable[: last + 1]
-    # Fill what is missing in between, so that steps can be counted.
-    losses = np.interp(np.log(lrs), np.log(lrs[usable]), losses[usable])
-    lrs, losses, steps_per_point = _in_blocks(lrs, without_spikes(losses))
+    lrs, losses, steps_per_point = _in_blocks(*_cleaned(lrs, losses, usable))
     steps_per_decade = _steps_per_decade(lrs)
     opening = max(5, min(round(steps_per_decade), len(lrs) // 3))
     start = median(losses[:opening])
@@ -148,11 +143,7 @@ def _read(lrs: Floats, losses: Floats) -> Curve | None:
     start = median(losses[: min(opening, end)])
     # How high single losses rise says nothing about where the level is.
     ceiling = start + max(start - float(best[end - 1]), 4 * noise)
-    window = max(3, round(WINDOW_DECADES * steps_per_decade))
-    smoothed = np.full(len(losses), np.nan)
-    levels = np.minimum(levels[:end], ceiling)
-    # No lower than the lowest level: at its end a line through the last ones would run on downwards.
-    smoothed[:end] = np.maximum(smooth(lrs[:end], levels, 2 / (window + 1)), levels.min())
+    smoothed = _smoothed(lrs, np.minimum(levels[:end], ceiling), steps_per_decade)
     minimum = int(np.argmin(smoothed[:end]))
     fall = start - float(smoothed[minimum])
     rise = 0.0 if explosion is None else rise_before_end(losses[:explosion], steps_per_decade)
@@ -171,9 +162,26 @@ def _read(lrs: Floats, losses: Floats) -> Curve | None:
         exploded_share=float(np.mean([onset is not None for onset in found])),
         rise=rise,
         is_unstable=explosion is not None and is_unstable(losses, explosion, start, noise, rise, steps_per_decade),
-        is_cut=is_cut,
+        is_cut=not usable[-1],
         steps_per_point=steps_per_point,
     )
+
+
+def _cleaned(lrs: Floats, losses: Floats, usable: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """The curve up to its last usable loss; what is missing in between is filled, so that steps can be counted."""
+    end = int(np.flatnonzero(usable)[-1]) + 1
+    filled = np.interp(np.log(lrs[:end]), np.log(lrs[usable]), losses[usable])
+    return lrs[:end], without_spikes(filled)
+
+
+def _smoothed(lrs: Floats, levels: Floats, steps_per_decade: float) -> Floats:
+    """The levels before an explosion, smoothed: shape of the rates, NaN where there are none any more."""
+    end = len(levels)
+    window = max(3, round(WINDOW_DECADES * steps_per_decade))
+    smoothed = np.full(len(lrs), np.nan)
+    # No lower than the lowest level: at its end a line through the last ones would run on downwards.
+    smoothed[:end] = np.maximum(smooth(lrs[:end], levels, 2 / (window + 1)), levels.min())
+    return smoothed
 
 
 def _mean_significance(
