@@ -1,4 +1,4 @@
-"""Other tools' rules, computed from one raw recorded curve so that they can be compared with ours.
+"""Other tools' rules, computed from one raw recorded curve so that they can be compared with the default.
 
 Each smooths and stops as its tool does, in the precision its tool uses, and then picks a step. They are here to
 teach and to compare: they lag, most take any curve for a good one, and none of them knows of negative losses.
@@ -173,8 +173,8 @@ def _played_on(lrs: Floats, losses: Floats) -> Floats:
 def _num_planned_steps(lrs: Floats) -> int:
     """How many steps the sweep was to have.
 
-    A curve does not say where it was to end. One that starts at our and fastai's default, 1e-7, is taken to have been
-    on its way to our and fastai's default, 10; any other is taken for complete.
+    A curve does not say where it was to end. One that starts at the default of this package and of fastai, 1e-7, is
+    taken to have been on its way to the default of both, 10; any other is taken for complete.
     """
     if len(lrs) < 2 or not math.isclose(lrs[0], 1e-7, rel_tol=1e-6) or lrs[-1] >= 10:
         return len(lrs)

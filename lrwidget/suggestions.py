@@ -73,9 +73,9 @@ def suggest(lrs: ArrayLike, losses: ArrayLike, rule: str = "default", schedule: 
     lrs, losses
         Shape (n,): the rates, positive and rising, and the raw losses.
     rule
-        One of `RULES`. ``"default"`` is ours; it is the only one that says none where there is no evidence, gives an
-        interval, and does not change with the unit and the zero of the loss. The others are for comparison: those of
-        the tutorial (``"steepest"``, ``"explosion_tenth"``), a tenth of the minimum's rate, and other tools'.
+        One of `RULES`. ``"default"`` is the only one that says none where there is no evidence, gives an interval, and
+        does not change with the unit and the zero of the loss. The others are for comparison: those of the tutorial
+        (``"steepest"``, ``"explosion_tenth"``), a tenth of the minimum's rate, and other tools'.
     schedule
         What the rate is for. ``"decaying"`` (one-cycle, cosine, linear) moves the default's suggestion, which then is
         the peak, and its interval up by half a decade; the other rules know no schedules.
@@ -214,7 +214,7 @@ def _minimum_tenth(lrs: Floats, losses: Floats) -> Suggestion:
 
 
 def _peer(rule: str) -> Rule:
-    """A peer's rule as one of ours."""
+    """A peer's rule as one of `RULES`."""
     tool, pick_step = PEER_RULES[rule]
 
     def suggest_as_peer(lrs: Floats, losses: Floats) -> Suggestion:

@@ -17,7 +17,7 @@ from lrwidget.steps.interrupts import InterruptShield, shielded
 from lrwidget.steps.parts import Part, restore_parts
 
 _SHARED_GENERATOR = "global_seed_generator"
-_STREAM = 0x6C7277  # a number of our own: a repeat must not be the run it is compared with
+_STREAM = 0x6C7277  # a number that nobody seeds with: a repeat must not be the run it is compared with
 
 
 class KerasStep:

@@ -190,7 +190,7 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrw-figure .object_grp { cursor: default; }
 .lrw-figure .element[style*="--lrw-mark-line"], .lrw-figure .element[style*="--lrw-mark,"] { cursor: ew-resize; }
 .lrw-figure .svg-background .domain { stroke: var(--lrw-grid); }
-/* By their colours' names, not by classes of ours: these rules go into saved pictures, where nothing is around them. */
+/* By their colours' names, not by the widget's classes: they go into saved pictures, with nothing around them. */
 .bqplot > svg path[style*="--lrw-raw"] { stroke-linecap: round; }
 .bqplot > svg path[style*="--lrw-curve"] { stroke-linecap: round; stroke-linejoin: round; }
 .bqplot > svg .element[style*="--lrw-mark-line"] { transform: scale(0.1, 6); vector-effect: non-scaling-stroke; }
