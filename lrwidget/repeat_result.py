@@ -53,7 +53,7 @@ class RepeatedResult(RangeTestResult):
 
     def __init__(self, results: Sequence[RangeTestResult]) -> None:
         if not results:
-            raise ValueError("need at least one range test, got none")
+            raise ValueError("need at least one range test, got none; run one first")
         longest = max(results, key=len)
         if any(not np.array_equal(r.lrs, longest.lrs[: len(r)]) for r in results):
             raise ValueError("need range tests of one sweep, got other learning rates; use the same finder for all")

@@ -106,7 +106,7 @@ class RangeTestResult:
         grad_norms = None if grad_norms is None else _frozen(grad_norms)
         shapes = [a.shape for a in (lrs, losses, grad_norms) if a is not None]
         if any(shape != (lrs.size,) for shape in shapes):
-            raise ValueError(f"need lrs, losses and grad_norms of one shape (n,), got {shapes}")
+            raise ValueError(f"need lrs, losses and grad_norms of one shape (n,), got {shapes}; one of each per step")
         values = (lrs, losses, StopReason(stop_reason), grad_norms, dict(settings or {}), error, float(seconds))
         for name, value in zip(self.__dataclass_fields__, values, strict=True):
             object.__setattr__(self, name, value)

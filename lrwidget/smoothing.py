@@ -100,7 +100,7 @@ def running_mean(losses: ArrayLike, smooth_factor: float = 0.05) -> Floats:
     """
     means = np.array(losses, dtype=float)
     if means.ndim != 1:
-        raise ValueError(f"need losses of shape (n,), got shape {means.shape}")
+        raise ValueError(f"need losses of shape (n,), got shape {means.shape}; pass those of one run")
     check_smooth_factor(smooth_factor)
     mean: float | None = None
     for i in np.flatnonzero(np.isfinite(means)):
@@ -113,7 +113,9 @@ def checked_curve(lrs: ArrayLike, losses: ArrayLike) -> tuple[Floats, Floats]:
     """The curve as two float arrays of shape (n,), or a ValueError that says what is wrong with it."""
     lrs, losses = np.asarray(lrs, dtype=float), np.asarray(losses, dtype=float)
     if lrs.ndim != 1 or lrs.shape != losses.shape:
-        raise ValueError(f"need lrs and losses of the same shape (n,), got {lrs.shape} and {losses.shape}")
+        raise ValueError(
+            f"need lrs and losses of the same shape (n,), got {lrs.shape} and {losses.shape}; one of each per step"
+        )
     is_positive = not len(lrs) or 0 < lrs[0] <= lrs[-1] < np.inf
     if not (is_positive and (lrs[1:] > lrs[:-1]).all()):  # False for NaN
         raise ValueError("need finite, positive, rising learning rates; sort the curve by its learning rates first")

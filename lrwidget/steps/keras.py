@@ -132,7 +132,7 @@ class KerasStep:
 
 def _check_model(model: Any) -> None:
     if not isinstance(model, keras.Model):
-        raise TypeError(f"need a keras.Model, got {describe(model)}")
+        raise TypeError(f"need a keras.Model, got {describe(model)}; pass the model itself, built and compiled")
     if not model.built:
         raise ValueError("need a built model, got one without weights; call it on a batch, or model.build(input_shape)")
     if not model.compiled:

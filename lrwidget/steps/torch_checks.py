@@ -183,7 +183,9 @@ def check_options(
         raise TypeError(f"need a torch.nn.Module as the model, got {describe(model)}; wrap several in nn.ModuleList")
     for optimizer in optimizers:
         if not hasattr(optimizer, "param_groups") or not hasattr(optimizer, "step"):
-            raise TypeError(f"need a torch optimizer, or a list of them, got {describe(optimizer)}")
+            raise TypeError(
+                f"need a torch optimizer, or a list of them, got {describe(optimizer)}; pass torch.optim.SGD(...)"
+            )
     _check_sources(sources, ways["loss_fn"])
     for name, way in ways.items():
         _check_function(name, way)
