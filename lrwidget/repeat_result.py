@@ -13,7 +13,7 @@ import numpy as np
 
 from lrwidget.diagnosis import Diagnosis, lr_text
 from lrwidget.result import FloatArray, RangeTestResult, StopReason
-from lrwidget.suggestions import Schedule, Suggestion
+from lrwidget.suggestions import ScheduleKind, Suggestion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +76,7 @@ class RepeatedResult(RangeTestResult):
         self.low_losses.setflags(write=False)
         self.high_losses.setflags(write=False)
 
-    def suggest(self, rule: str = "default", schedule: Schedule = "constant") -> Suggestion:
+    def suggest(self, rule: str = "default", schedule: ScheduleKind = "constant") -> Suggestion:
         """One learning rate from all runs: the geometric mean of their suggestions.
 
         Its interval is the geometric mean of theirs. Where fewer than half of the runs have a suggestion, the median
@@ -111,7 +111,7 @@ class RepeatedResult(RangeTestResult):
         return type(self), (self.results,)
 
     def _found(
-        self, rule: str = "default", schedule: Schedule = "constant"
+        self, rule: str = "default", schedule: ScheduleKind = "constant"
     ) -> list[tuple[RangeTestResult, Suggestion]]:
         """The runs that have a suggestion, and what it is; none where fewer than half of them have one."""
         asked = [(result, result.suggest(rule, schedule)) for result in self.results]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lrwidget.diagnosis import Diagnosis
-    from lrwidget.suggestions import Schedule, Suggestion
+    from lrwidget.suggestions import ScheduleKind, Suggestion
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
@@ -138,7 +138,7 @@ class RangeTestResult:
             return running_mean(self.losses, factor)
         raise ValueError(f'need method "zero lag" or "running mean", got {method!r}')
 
-    def suggest(self, rule: str = "default", schedule: Schedule = "constant") -> Suggestion:
+    def suggest(self, rule: str = "default", schedule: ScheduleKind = "constant") -> Suggestion:
         """The learning rate that a rule reads off this curve, with its interval and reason; see `lrwidget.suggest`.
 
         Parameters

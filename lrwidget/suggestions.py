@@ -14,7 +14,7 @@ from lrwidget.diagnosis import SIGNIFICANT_FALL, Diagnosis, diagnose, diagnose_c
 from lrwidget.peer_rules import PEER_RULES
 from lrwidget.smoothing import Floats, checked_curve
 
-Schedule: TypeAlias = Literal["constant", "decaying"]
+ScheduleKind: TypeAlias = Literal["constant", "decaying"]
 Rule: TypeAlias = Callable[[Floats, Floats], "Suggestion"]
 
 # A range test is a moving target: what a rate does to the loss is seen some steps later, when the rate is higher.
@@ -65,7 +65,9 @@ class Suggestion:
     index: int | None = None
 
 
-def suggest(lrs: ArrayLike, losses: ArrayLike, rule: str = "default", schedule: Schedule = "constant") -> Suggestion:
+def suggest(
+    lrs: ArrayLike, losses: ArrayLike, rule: str = "default", schedule: ScheduleKind = "constant"
+) -> Suggestion:
     """Suggest a learning rate for a recorded curve.
 
     Parameters
