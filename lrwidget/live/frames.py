@@ -82,7 +82,6 @@ class Tick:
 
     rule: str
     lr: float
-    reason: str
 
 
 @dataclass(frozen=True)
