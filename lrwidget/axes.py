@@ -13,7 +13,7 @@ _HEADROOM = 0.5  # share of that fall by which the rise after it stays visible
 
 
 def short_number(value: float) -> str:
-    """A learning rate as people write it: ``3.2e-2``, ``1e-7``, ``10``."""
+    """A learning rate on an axis or beside a curve: ``3.2e-2``, ``1e-7``, ``10``."""
     if value == 0 or not math.isfinite(value) or 1 <= value < 99.5:
         return f"{value:.2g}"
     return _short_exponent(f"{value:.1e}".replace(".0e", "e"))

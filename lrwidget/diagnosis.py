@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrwidget.analysis import MIN_LOSSES, Curve, analyse
+from lrwidget.axes import short_number
 from lrwidget.explosion import TAIL_RANK, THROWN_BACK_NOISE
 from lrwidget.smoothing import HUGE, Floats
 
@@ -123,11 +124,9 @@ def has_evidence(curve: Curve, diagnosis: Diagnosis) -> bool:
 
 
 def lr_text(lr: float) -> str:
-    """A learning rate as people write it: 0.8, 12, 2.1e-2."""
-    mantissa, exponent = f"{lr:.1e}".split("e")
-    if -1 <= int(exponent) <= 3:
-        return f"{float(f'{lr:.1e}'):g}"
-    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+    """A learning rate in a sentence: 0.8, 12, 2.1e-2."""
+    text = f"{lr:.1e}"
+    return f"{float(text):g}" if -1 <= int(text.partition("e")[2]) <= 3 else short_number(lr)
 
 
 def _without_fall(curve: Curve) -> Diagnosis:

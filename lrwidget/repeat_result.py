@@ -13,7 +13,7 @@ import numpy as np
 
 from lrwidget.diagnosis import Diagnosis, lr_text
 from lrwidget.result import FloatArray, RangeTestResult, StopReason
-from lrwidget.suggestions import ScheduleKind, Suggestion
+from lrwidget.suggestions import ScheduleKind, Suggestion, nearest_step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,7 +104,7 @@ class RepeatedResult(RangeTestResult):
             high=_geometric_mean(highs) if highs else None,
             reason=f"{reason}.",
             confidence=confidence,
-            index=int(np.argmin(np.abs(np.log(self.lrs / lr)))) if len(self) else None,
+            index=nearest_step(self.lrs, lr) if len(self) else None,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

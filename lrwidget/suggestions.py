@@ -124,7 +124,7 @@ def _default(lrs: Floats, losses: Floats) -> Suggestion:
     reason = (
         f"{lr_text(low)} … {lr_text(high)} trains well (confidence {confidence:.0%}); {_evidence(curve, diagnosis)}."
     )
-    return Suggestion(lr, low, high, "default", reason, confidence, _nearest(lrs, lr))
+    return Suggestion(lr, low, high, "default", reason, confidence, nearest_step(lrs, lr))
 
 
 def _estimate(curve: Curve) -> tuple[float, float, float]:
@@ -178,7 +178,7 @@ def _for_decay(suggestion: Suggestion, lrs: Floats) -> Suggestion:
         low=_three_digits(suggestion.low * factor),
         high=_three_digits(suggestion.high * factor),
         reason=f"Half a decade up, as the peak of a decaying schedule; at a constant rate {suggestion.reason}",
-        index=_nearest(lrs, lr),
+        index=nearest_step(lrs, lr),
     )
 
 
@@ -202,7 +202,7 @@ def _explosion_tenth(lrs: Floats, losses: Floats) -> Suggestion:
     above = np.flatnonzero(losses[lowest:end] > losses[0])
     explosion = float(lrs[lowest + int(above[0]) if len(above) else min(end, len(lrs) - 1)])
     reason = f"A tenth of where the explosion begins, {lr_text(explosion)}."
-    return Suggestion(explosion / 10, None, None, "explosion_tenth", reason, index=_nearest(lrs, explosion / 10))
+    return Suggestion(explosion / 10, None, None, "explosion_tenth", reason, index=nearest_step(lrs, explosion / 10))
 
 
 def _minimum_tenth(lrs: Floats, losses: Floats) -> Suggestion:
@@ -212,7 +212,7 @@ def _minimum_tenth(lrs: Floats, losses: Floats) -> Suggestion:
         return _too_few("minimum_tenth")
     minimum = float(lrs[np.argmin(losses[:end])])
     reason = f"A tenth of where the loss is lowest, {lr_text(minimum)}."
-    return Suggestion(minimum / 10, None, None, "minimum_tenth", reason, index=_nearest(lrs, minimum / 10))
+    return Suggestion(minimum / 10, None, None, "minimum_tenth", reason, index=nearest_step(lrs, minimum / 10))
 
 
 def _peer(rule: str) -> Rule:
@@ -244,7 +244,8 @@ def _three_digits(lr: float) -> float:
     return float(f"{lr:.2e}")
 
 
-def _nearest(lrs: Floats, lr: float) -> int:
+def nearest_step(lrs: Floats, lr: float) -> int:
+    """The step whose rate is nearest to this one, on a logarithmic scale."""
     return int(np.argmin(np.abs(np.log(lrs / lr))))
 
 
