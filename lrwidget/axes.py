@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from lrwidget.smoothing import Floats, noise_level
+from lrwidget.result import FloatArray
+from lrwidget.smoothing import noise_level
 
 _MEANINGFUL = 4.0  # a fall of that many noise levels is what the curve is about
 _HEADROOM = 0.5  # share of that fall by which the rise after it stays visible
@@ -19,7 +20,7 @@ def short_number(value: float) -> str:
     return _short_exponent(f"{value:.1e}".replace(".0e", "e"))
 
 
-def loss_range(losses: Floats, smoothed: Floats) -> tuple[float, float]:
+def loss_range(losses: FloatArray, smoothed: FloatArray) -> tuple[float, float]:
     """The losses worth showing: an explosion at the end must not squash the fall before it.
 
     Parameters

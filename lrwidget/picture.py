@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lrwidget.axes import loss_range, loss_ticks, lr_ticks, short_number, tick_labels
-from lrwidget.result import RangeTestResult, StopReason
-from lrwidget.smoothing import Floats
+from lrwidget.result import FloatArray, RangeTestResult, StopReason
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -212,7 +211,7 @@ class _Plot:
         return "M" + "L".join(places) if places else ""
 
 
-def _finite(lrs: Floats, losses: Floats) -> Iterator[tuple[float, float]]:
+def _finite(lrs: FloatArray, losses: FloatArray) -> Iterator[tuple[float, float]]:
     shown = np.isfinite(losses)
     return zip(lrs[shown].tolist(), losses[shown].tolist(), strict=True)
 

@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike
 from lrwidget.analysis import Curve, analyse
 from lrwidget.diagnosis import SIGNIFICANT_FALL, Diagnosis, diagnose, diagnose_curve, has_evidence, lr_text
 from lrwidget.peer_rules import PEER_RULES
-from lrwidget.smoothing import Floats, checked_curve
+from lrwidget.result import FloatArray
+from lrwidget.smoothing import checked_curve
 
 ScheduleKind: TypeAlias = Literal["constant", "decaying"]
-Rule: TypeAlias = Callable[[Floats, Floats], "Suggestion"]
+Rule: TypeAlias = Callable[[FloatArray, FloatArray], "Suggestion"]
 
 # A range test is a moving target: what a rate does to the loss is seen some steps later, when the rate is higher.
 LAG_STEPS = 5
@@ -112,7 +113,7 @@ def suggest(
     return _for_decay(suggestion, lrs) if schedule == "decaying" else suggestion
 
 
-def _default(lrs: Floats, losses: Floats) -> Suggestion:
+def _default(lrs: FloatArray, losses: FloatArray) -> Suggestion:
     curve = analyse(lrs, losses)
     diagnosis = diagnose_curve(curve) if curve else diagnose(lrs, losses)
     if curve is None or not has_evidence(curve, diagnosis):
@@ -166,7 +167,7 @@ def _evidence(curve: Curve, diagnosis: Diagnosis) -> str:
     return f"the loss falls until {lr_text(10 ** curve.log10_lr(curve.fall_end))} and {end}"
 
 
-def _for_decay(suggestion: Suggestion, lrs: Floats) -> Suggestion:
+def _for_decay(suggestion: Suggestion, lrs: FloatArray) -> Suggestion:
     """The peak of a decaying schedule from a constant rate."""
     if suggestion.lr is None or suggestion.low is None or suggestion.high is None:
         return suggestion
@@ -182,7 +183,7 @@ def _for_decay(suggestion: Suggestion, lrs: Floats) -> Suggestion:
     )
 
 
-def _steepest(lrs: Floats, losses: Floats) -> Suggestion:
+def _steepest(lrs: FloatArray, losses: FloatArray) -> Suggestion:
     """The tutorial's rule: the steepest fall of the raw loss over log lr, then back by a tenth of the points."""
     end = _tutorial_stop(losses)
     if end < 2:
@@ -193,7 +194,7 @@ def _steepest(lrs: Floats, losses: Floats) -> Suggestion:
     return Suggestion(float(lrs[index]), None, None, "steepest", reason, index=index)
 
 
-def _explosion_tenth(lrs: Floats, losses: Floats) -> Suggestion:
+def _explosion_tenth(lrs: FloatArray, losses: FloatArray) -> Suggestion:
     """The tutorial's rule of thumb: ten times below where the loss, past its lowest, is above its first again."""
     end = _tutorial_stop(losses)
     if end < 2:
@@ -205,7 +206,7 @@ def _explosion_tenth(lrs: Floats, losses: Floats) -> Suggestion:
     return Suggestion(explosion / 10, None, None, "explosion_tenth", reason, index=nearest_step(lrs, explosion / 10))
 
 
-def _minimum_tenth(lrs: Floats, losses: Floats) -> Suggestion:
+def _minimum_tenth(lrs: FloatArray, losses: FloatArray) -> Suggestion:
     """A tenth of the rate with the lowest raw loss."""
     end = _tutorial_stop(losses)
     if end < 2:
@@ -219,7 +220,7 @@ def _peer(rule: str) -> Rule:
     """A peer's rule as one of `RULES`."""
     tool, pick_step = PEER_RULES[rule]
 
-    def suggest_as_peer(lrs: Floats, losses: Floats) -> Suggestion:
+    def suggest_as_peer(lrs: FloatArray, losses: FloatArray) -> Suggestion:
         pick = pick_step(lrs, losses)
         if pick is None:
             return Suggestion(None, None, None, rule, f"No suggestion: {tool} finds nothing on this curve.")
@@ -229,7 +230,7 @@ def _peer(rule: str) -> Rule:
     return suggest_as_peer
 
 
-def _tutorial_stop(losses: Floats) -> int:
+def _tutorial_stop(losses: FloatArray) -> int:
     """How many losses the tutorial records: those before the first that is not finite or over ten times the lowest.
 
     The factor says nothing where the lowest loss is not positive, so it is not applied there.
@@ -244,7 +245,7 @@ def _three_digits(lr: float) -> float:
     return float(f"{lr:.2e}")
 
 
-def nearest_step(lrs: Floats, lr: float) -> int:
+def nearest_step(lrs: FloatArray, lr: float) -> int:
     """The step whose rate is nearest to this one, on a logarithmic scale."""
     return int(np.argmin(np.abs(np.log(lrs / lr))))
 
