@@ -18,8 +18,9 @@ from lrwidget.result import FloatArray
 # A wider fit is taken in full while it differs from the narrower one by no more than `AGREE` standard errors of that,
 # and not at all beyond `DIFFER`. Two and four are the usual "plausible" and "impossible" of normal noise.
 AGREE, DIFFER = 2.0, 4.0
-# How far out of line a single loss has to be, in noise levels beyond its neighbours' own spread, to count as a spike.
-SPIKE = 5.0
+# How far out of line a single loss has to be, in noise levels beyond its neighbours' own spread, to count as a spike;
+# and how far noise alone spreads four neighbours.
+SPIKE, USUAL_SPREAD = 5.0, 2.0
 MAD_TO_SD = 1.4826
 # The places of the other four, for each of five.
 OTHERS_OF_FIVE = np.array([[k for k in range(5) if k != skipped] for skipped in range(5)])
@@ -73,7 +74,7 @@ def smooth(lrs: ArrayLike, losses: ArrayLike, smooth_factor: float = 0.05) -> Fl
         return smoothed
     # Work on numbers of order one: nothing overflows, and the scale drops out of every comparison.
     centre, scale = _centre_and_scale(losses[usable])
-    values = without_spikes((losses[usable] - centre) / scale)
+    values = without_spikes((losses[usable] - centre) / scale, usual_spread=USUAL_SPREAD)
     smoothed[usable] = centre + scale * _aggregate(usable, values, (2 - smooth_factor) / smooth_factor)
     return smoothed
 
@@ -175,11 +176,12 @@ def _running(values: FloatArray, width: int, middle: Callable[[FloatArray], Floa
     return np.concatenate([np.full(half, inner[0]), inner, *ends])
 
 
-def without_spikes(values: FloatArray) -> FloatArray:
+def without_spikes(values: FloatArray, usual_spread: float = 0.0) -> FloatArray:
     """The values with single outliers replaced by the median of their four neighbours.
 
     Near an end those are the other four of the outermost five. A high value among the last two stays: it may be where
-    an explosion begins.
+    an explosion begins. Of the neighbours' spread so many noise levels do not count; by default all of it does, as wild
+    losses are the first sign of an explosion.
     """
     num_values = len(values)
     if num_values < 5:
@@ -190,7 +192,8 @@ def without_spikes(values: FloatArray) -> FloatArray:
     ordered = np.sort(neighbours, axis=1)
     middle = (ordered[:, 1] + ordered[:, 2]) / 2
     # Twice the neighbours' own range: neither a sharp minimum nor a steep slope looks like a spike.
-    limit = SPIKE * noise_level(values) + 2 * (ordered[:, 3] - ordered[:, 0])
+    noise = noise_level(values)
+    limit = SPIKE * noise + 2 * np.maximum(ordered[:, 3] - ordered[:, 0] - usual_spread * noise, 0.0)
     is_spike = np.abs(values - middle) > limit
     is_spike[-2:] &= values[-2:] < middle[-2:]
     return np.where(is_spike, middle, values)

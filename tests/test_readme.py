@@ -199,3 +199,12 @@ def test_the_table_of_regrets_is_what_make_regret_prints() -> None:
         low, high = result.interval()
         expected.append([shown, f"{result.mean:.3f}", f"{low:.3f} – {high:.3f}", f"{result.share_above(0.5):.0%}"])
     assert rows("rule") == expected
+
+
+def test_the_regrets_of_further_tasks_are_those_of_today() -> None:
+    """The sentence after the table has the figures that the rules have on these tasks."""
+    tasks, text = load_tasks("further"), " ".join(TEXT.split())
+    single, long, vote = (f"{score('default', tasks, kind).mean:.3f}" for kind in ("single", "long", "vote"))
+    tenth, fastai = (f"{score(rule, tasks, 'single').mean:.3f}" for rule in ("minimum_tenth", "fastai_minimum"))
+    assert f"it has {single} (300 steps: {long}, three tests: {vote})" in text
+    assert f"the minimum's rate / 10 has {tenth} and fastai's minimum {fastai}" in text

@@ -12,6 +12,7 @@ from lrwidget.smoothing import (
     smooth,
     without_spikes,
 )
+from tests.curves import noise, sweep
 
 
 def s_curve(log10_lrs: np.ndarray, steepness: float, growth: float) -> np.ndarray:
@@ -153,6 +154,17 @@ def test_the_noise_level_is_that_of_the_noise(order: int) -> None:
     values = np.minimum(s_curve(x, 4, 6), 3) + np.random.default_rng(3).normal(0, 0.1, 2000)
     values[500] = 1e6
     assert noise_level(values, order) == pytest.approx(0.1, rel=0.1)
+
+
+def test_a_loss_far_out_of_the_noise_does_not_show_in_the_smoothed_curve() -> None:
+    """The small last batch of an epoch: ten noise levels move the curve by less than two, nearly anywhere."""
+    lrs, moved = sweep(), []
+    for step in range(98):  # a high loss among the last two may be where an explosion begins
+        for seed in range(3):
+            losses = 2.3 + 0.05 * noise(seed)
+            losses[step] = 2.3 + 10 * 0.05
+            moved.append(abs(smooth(lrs, losses)[step] - 2.3) > 2 * 0.05)
+    assert np.mean(moved) < 0.03
 
 
 def test_a_single_spike_is_removed_and_a_sharp_minimum_is_not() -> None:

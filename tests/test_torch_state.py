@@ -465,6 +465,19 @@ def test_random_states_after_runs_that_overlap_are_those_before_the_first(ends):
     assert random_states() == middle
 
 
+def test_a_run_in_the_main_thread_puts_back_what_it_has_found():
+    """The code around it has seeded, maybe, and goes on; that a run in the background is under way is no matter."""
+    with ThreadPoolExecutor(1) as thread:
+        behind = thread.submit(snapshot, Holder(None)).result()
+        torch.manual_seed(5)
+        before = random_states()
+        state = snapshot(Holder(None))
+        draw()
+        state.restore()
+        assert random_states() == before
+        thread.submit(behind.restore).result()
+
+
 def test_a_run_within_another_puts_back_what_it_has_found():
     """The outer one goes on to draw as if the inner one had never been."""
     outer = snapshot(Holder(None))

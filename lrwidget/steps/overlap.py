@@ -13,10 +13,10 @@ _under_way: list[weakref.ref[RandomStates]] = []
 
 
 class RandomStates:
-    """The random states that a run puts back: those it has found, or the ones from before an earlier run in its way.
+    """The random states that a run puts back: what it has found, or in the background what an earlier run has found.
 
-    So when all runs of several threads are over, each state is what it was before the first of them. Runs within
-    another one, in the same thread, put back what they have found.
+    So when several runs in the background are over, in whichever order, each state is what it was before the first of
+    them. A run in the main thread gives back to the code around it what that had, and so does one within another run.
 
     Parameters
     ----------
@@ -32,11 +32,12 @@ class RandomStates:
     parts: list[Part]
 
     def __init__(self, found: Iterable[Part]) -> None:
-        self._thread = threading.get_ident()
+        self._thread = threading.current_thread()
         with _lock:
             others = [other for reference in _under_way if (other := reference()) is not None]
-            is_inner = any(other._thread == self._thread for other in others)
-            earliest = {part.path: part for part in others[0].parts} if others and not is_inner else {}
+            is_inner = any(other._thread is self._thread for other in others)
+            is_apart = self._thread is not threading.main_thread() and not is_inner
+            earliest = {part.path: part for part in others[0].parts} if others and is_apart else {}
             self.parts = [earliest.get(part.path, part) for part in found]
             _under_way[:] = [*map(weakref.ref, others), weakref.ref(self)]
 

@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 
 from lrwidget.suggestions import RULES, suggest
-from tests.regret.scoring import Kind, Score, load_tasks, score
+from tests.regret.scoring import Kind, Score, Tasks, load_tasks, score
 
 CAPTIONS: dict[Kind, str] = {
     "single": "one range test of 100 steps",
@@ -17,6 +17,8 @@ CAPTIONS: dict[Kind, str] = {
     "long": "one range test of 300 steps",
     "fixed": "one range test of 100 steps on a single batch",
 }
+TASKS: dict[Tasks, str] = {"public": "tasks", "further": "further tasks"}
+FURTHER: tuple[Kind, ...] = ("single", "mean", "vote", "long")
 SAVED = Path(__file__).with_name("results.md")
 PREFACE = """# How well the suggestions train, by the recorded trainings
 
@@ -36,21 +38,23 @@ def line(rule: str, result: Score) -> str:
     )
 
 
-def table(kind: Kind) -> str:
+def table(kind: Kind, name: Tasks = "public") -> str:
     """All rules on one kind of curve, best first."""
-    tasks = load_tasks()
+    tasks = load_tasks(name)
     results = {rule: score(rule, tasks, kind) for rule in RULES}
     rules = sorted(results, key=lambda rule: results[rule].mean)
-    caption = f"Regret of the suggestion, {len(tasks)} tasks, {CAPTIONS[kind]}"
+    caption = f"Regret of the suggestion, {len(tasks)} {TASKS[name]}, {CAPTIONS[kind]}"
     return "\n".join([caption, HEAD, *(line(rule, results[rule]) for rule in rules)])
 
 
-def evidence() -> str:
+def evidence(name: Tasks = "public") -> str:
     """How often the default's interval holds a good rate, its width, and how far other batches move the suggestion."""
     holds, widths, spreads = [], [], []
-    for task in load_tasks():
+    for task in load_tasks(name):
         found = [suggest(curve.lrs, curve.losses) for curve in task.singles]
-        spreads.append(np.std([np.log10(s.lr) for s in found if s.lr is not None], ddof=1))
+        lrs = [s.lr for s in found if s.lr is not None]
+        if len(lrs) > 1:
+            spreads.append(np.std(np.log10(lrs), ddof=1))
         for low, high in ((s.low, s.high) for s in found if s.low is not None and s.high is not None):
             holds.append(min(task.regret(lr) for lr in np.geomspace(low, high, 200)) < 0.05)
             widths.append(np.log10(high / low))
@@ -66,6 +70,8 @@ def tables() -> Iterator[str]:
     """One table for each kind of curve, and the figures of the interval."""
     yield from (table(kind) for kind in get_args(Kind))
     yield evidence()
+    yield from (table(kind, "further") for kind in FURTHER)
+    yield evidence("further")
 
 
 def main() -> None:

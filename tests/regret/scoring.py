@@ -8,6 +8,9 @@ The regret of a rate is (L(lr) - L_best) / (L_start - L_best), interpolated in l
 as good as the best of them, 1 is no better than not training. A run that ends above its start, or diverges, counts as
 its start; no suggestion counts as 1.
 
+`data/further.json` holds 40 others of the same kinds, made later: of the default rule only the signs of an unstable
+training were set with them in view. They have no range test that repeats a single batch.
+
 `data/pathological.json` holds curves with an expected diagnosis, and a band for the suggestion or none.
 """
 
@@ -27,6 +30,7 @@ from lrwidget.suggestions import suggest
 
 Floats: TypeAlias = NDArray[np.float64]
 Kind: TypeAlias = Literal["single", "mean", "vote", "long", "fixed"]
+Tasks: TypeAlias = Literal["public", "further"]
 
 MIN_LR, MAX_LR = 1e-7, 10.0
 _DATA = Path(__file__).parent / "data"
@@ -49,7 +53,7 @@ class Task:
     regrets: Floats
     singles: tuple[RecordedCurve, ...]
     long: RecordedCurve
-    fixed: RecordedCurve
+    fixed: RecordedCurve | None
 
     def regret(self, lr: float | None) -> float:
         """The regret of a rate, 1 for none."""
@@ -66,7 +70,9 @@ class Task:
             shortest = min(len(curve.losses) for curve in self.singles)
             losses = np.mean([curve.losses[:shortest] for curve in self.singles], axis=0)
             return [RecordedCurve(self.singles[0].lrs[:shortest], losses)]
-        return [self.long if kind == "long" else self.fixed]
+        if kind == "long":
+            return [self.long]
+        return [] if self.fixed is None else [self.fixed]
 
 
 @dataclass(frozen=True)
@@ -112,9 +118,9 @@ class Score:
         return float(low), float(high)
 
 
-def load_tasks() -> list[Task]:
+def load_tasks(name: Tasks = "public") -> list[Task]:
     """The recorded tasks."""
-    return [_task(entry) for entry in json.loads((_DATA / "public.json").read_text())["tasks"]]
+    return [_task(entry) for entry in json.loads((_DATA / f"{name}.json").read_text())["tasks"]]
 
 
 def load_pathologies() -> list[Pathology]:
@@ -161,7 +167,7 @@ def _task(entry: dict[str, Any]) -> Task:
         np.clip((reached - reached.min()) / span, 0, 1),
         tuple(_curve(curve) for curve in curves["single"]),
         _curve(curves["long"]),
-        _curve(curves["fixed"]),
+        _curve(curves["fixed"]) if "fixed" in curves else None,
     )
 
 
