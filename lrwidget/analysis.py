@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lrwidget.explosion import is_unstable, mean_onset, onsets
 from lrwidget.once import once_per_curve
+from lrwidget.result import FloatArray
 from lrwidget.significance import WINDOW_DECADES, rise_before_end, significance
 from lrwidget.smoothing import (
     HUGE,
     ROUNDING,
-    Floats,
     checked_curve,
     median,
     noise_level,
@@ -54,7 +54,7 @@ class Curve:
     fall
         How far the smoothed loss falls below the start before it explodes.
     significance
-        How much the fall stands out from the noise: noise alone reaches 1 in fewer than one of a hundred curves.
+        How much the fall stands out from the noise: noise alone reaches 1 in about one of a hundred curves.
     minimum
         Where the smoothed loss is lowest, an index into `lrs`.
     fall_end
@@ -77,9 +77,9 @@ class Curve:
         How many steps of the sweep one point of `lrs` stands for.
     """
 
-    lrs: Floats
-    losses: Floats
-    smoothed: Floats
+    lrs: FloatArray
+    losses: FloatArray
+    smoothed: FloatArray
     start: float
     noise: float
     fall: float
@@ -124,16 +124,11 @@ def analyse(lrs: ArrayLike, losses: ArrayLike) -> Curve | None:
 
 
 @once_per_curve
-def _read(lrs: Floats, losses: Floats) -> Curve | None:
+def _read(lrs: FloatArray, losses: FloatArray) -> Curve | None:
     usable = np.abs(losses) <= HUGE  # False for NaN
     if usable.sum() < MIN_LOSSES:
         return None
-    is_cut = not usable[-1]
-    last = int(np.flatnonzero(usable)[-1])
-    lrs, losses, usable = lrs[: last + 1], losses[: last + 1], usable[: last + 1]
-    # Fill what is missing in between, so that steps can be counted.
-    losses = np.interp(np.log(lrs), np.log(lrs[usable]), losses[usable])
-    lrs, losses, steps_per_point = _in_blocks(lrs, without_spikes(losses))
+    lrs, losses, steps_per_point = _in_blocks(*_cleaned(lrs, losses, usable))
     steps_per_decade = _steps_per_decade(lrs)
     opening = max(5, min(round(steps_per_decade), len(lrs) // 3))
     start = median(losses[:opening])
@@ -148,11 +143,7 @@ def _read(lrs: Floats, losses: Floats) -> Curve | None:
     start = median(losses[: min(opening, end)])
     # How high single losses rise says nothing about where the level is.
     ceiling = start + max(start - float(best[end - 1]), 4 * noise)
-    window = max(3, round(WINDOW_DECADES * steps_per_decade))
-    smoothed = np.full(len(losses), np.nan)
-    levels = np.minimum(levels[:end], ceiling)
-    # No lower than the lowest level: at its end a line through the last ones would run on downwards.
-    smoothed[:end] = np.maximum(smooth(lrs[:end], levels, 2 / (window + 1)), levels.min())
+    smoothed = _smoothed(lrs, np.minimum(levels[:end], ceiling), steps_per_decade)
     minimum = int(np.argmin(smoothed[:end]))
     fall = start - float(smoothed[minimum])
     rise = 0.0 if explosion is None else rise_before_end(losses[:explosion], steps_per_decade)
@@ -171,13 +162,30 @@ def _read(lrs: Floats, losses: Floats) -> Curve | None:
         exploded_share=float(np.mean([onset is not None for onset in found])),
         rise=rise,
         is_unstable=explosion is not None and is_unstable(losses, explosion, start, noise, rise, steps_per_decade),
-        is_cut=is_cut,
+        is_cut=not usable[-1],
         steps_per_point=steps_per_point,
     )
 
 
+def _cleaned(lrs: FloatArray, losses: FloatArray, usable: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+    """The curve up to its last usable loss; what is missing in between is filled, so that steps can be counted."""
+    end = int(np.flatnonzero(usable)[-1]) + 1
+    filled = np.interp(np.log(lrs[:end]), np.log(lrs[usable]), losses[usable])
+    return lrs[:end], without_spikes(filled)
+
+
+def _smoothed(lrs: FloatArray, levels: FloatArray, steps_per_decade: float) -> FloatArray:
+    """The levels before an explosion, smoothed: shape of the rates, NaN where there are none any more."""
+    end = len(levels)
+    window = max(3, round(WINDOW_DECADES * steps_per_decade))
+    smoothed = np.full(len(lrs), np.nan)
+    # No lower than the lowest level: at its end a line through the last ones would run on downwards.
+    smoothed[:end] = np.maximum(smooth(lrs[:end], levels, 2 / (window + 1)), levels.min())
+    return smoothed
+
+
 def _mean_significance(
-    losses: Floats, found: list[int | None], start: float, noise: float, steps_per_decade: float
+    losses: FloatArray, found: list[int | None], start: float, noise: float, steps_per_decade: float
 ) -> float:
     """The significance of a fall before the explosion: the mean over what the views of it have found."""
     ends = [len(losses) if onset is None else max(onset, 5) for onset in found]
@@ -185,11 +193,11 @@ def _mean_significance(
     return float(np.mean([each[end] for end in ends]))
 
 
-def _steps_per_decade(lrs: Floats) -> float:
+def _steps_per_decade(lrs: FloatArray) -> float:
     return (len(lrs) - 1) / float(np.log10(lrs[-1] / lrs[0]))
 
 
-def _in_blocks(lrs: Floats, losses: Floats) -> tuple[Floats, Floats, int]:
+def _in_blocks(lrs: FloatArray, losses: FloatArray) -> tuple[FloatArray, FloatArray, int]:
     """Means over blocks of steps where the sweep is finer than is of use, and the size of a block."""
     size = max(1, int(_steps_per_decade(lrs) // MAX_STEPS_PER_DECADE))
     if size == 1 or len(lrs) < MIN_LOSSES * size:
@@ -199,7 +207,7 @@ def _in_blocks(lrs: Floats, losses: Floats) -> tuple[Floats, Floats, int]:
     return np.exp(np.add.reduceat(np.log(lrs), starts) / counts), np.add.reduceat(losses, starts) / counts, size
 
 
-def _fall_end(falling: Floats, start: float, fall: float) -> float:
+def _fall_end(falling: FloatArray, start: float, fall: float) -> float:
     """The broken index where the curve first comes down to most of its fall: the mean over `FALL_SHARES`.
 
     A mean, because where the curve is nearly level, one share is reached here or there by chance.
@@ -208,7 +216,7 @@ def _fall_end(falling: Floats, start: float, fall: float) -> float:
     return float(np.mean([_first_below(lowest, start - share * fall) for share in FALL_SHARES]))
 
 
-def _first_below(falling: Floats, level: float) -> float:
+def _first_below(falling: FloatArray, level: float) -> float:
     """The broken index where a curve that does not rise first comes down to a level that it reaches."""
     i = int(np.argmax(falling <= level))
     if i == 0:

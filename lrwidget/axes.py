@@ -6,20 +6,21 @@ import math
 
 import numpy as np
 
-from lrwidget.smoothing import Floats, noise_level
+from lrwidget.result import FloatArray
+from lrwidget.smoothing import noise_level
 
 _MEANINGFUL = 4.0  # a fall of that many noise levels is what the curve is about
 _HEADROOM = 0.5  # share of that fall by which the rise after it stays visible
 
 
 def short_number(value: float) -> str:
-    """A learning rate as people write it: ``3.2e-2``, ``1e-7``, ``10``."""
+    """A learning rate on an axis or beside a curve: ``3.2e-2``, ``1e-7``, ``10``."""
     if value == 0 or not math.isfinite(value) or 1 <= value < 99.5:
         return f"{value:.2g}"
     return _short_exponent(f"{value:.1e}".replace(".0e", "e"))
 
 
-def loss_range(losses: Floats, smoothed: Floats) -> tuple[float, float]:
+def loss_range(losses: FloatArray, smoothed: FloatArray) -> tuple[float, float]:
     """The losses worth showing: an explosion at the end must not squash the fall before it.
 
     Parameters
@@ -45,6 +46,11 @@ def loss_range(losses: Floats, smoothed: Floats) -> tuple[float, float]:
     # The raw points scatter about the line; single wild ones may fall off the picture.
     raw_low, raw_high = np.quantile(raw, [0.02, 0.98])
     low, high = min(bottom, float(raw_low)), max(top, float(raw_high))
+    return with_margin(low, high)
+
+
+def with_margin(low: float, high: float) -> tuple[float, float]:
+    """The range with a twentieth of it on either side; room around a single value."""
     margin = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
     return low - margin, high + margin
 

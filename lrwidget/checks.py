@@ -18,7 +18,9 @@ def checked_train_step(train_step: TrainStep | None) -> TrainStep:
             "TorchStep(model, optimizer, loss_fn, batches)"
         )
     if not callable(train_step):
-        raise TypeError(f"need a train step, a callable lr -> loss, got {train_step!r}")
+        raise TypeError(
+            f"need a train step, a callable lr -> loss, got {train_step!r}; pass a function, or a TorchStep"
+        )
     return train_step
 
 

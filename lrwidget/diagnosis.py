@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrwidget.analysis import MIN_LOSSES, Curve, analyse
+from lrwidget.axes import short_number
 from lrwidget.explosion import TAIL_RANK, THROWN_BACK_NOISE
-from lrwidget.smoothing import HUGE, Floats
+from lrwidget.result import FloatArray
+from lrwidget.smoothing import HUGE
 
 Kind: TypeAlias = Literal[
     "ok", "flat", "noise", "explodes_from_start", "nonfinite", "range_too_small", "no_decrease", "too_few_points"
@@ -123,11 +125,9 @@ def has_evidence(curve: Curve, diagnosis: Diagnosis) -> bool:
 
 
 def lr_text(lr: float) -> str:
-    """A learning rate as people write it: 0.8, 12, 2.1e-2."""
-    mantissa, exponent = f"{lr:.1e}".split("e")
-    if -1 <= int(exponent) <= 3:
-        return f"{float(f'{lr:.1e}'):g}"
-    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+    """A learning rate in a sentence: 0.8, 12, 2.1e-2."""
+    text = f"{lr:.1e}"
+    return f"{float(text):g}" if -1 <= int(text.partition("e")[2]) <= 3 else short_number(lr)
 
 
 def _without_fall(curve: Curve) -> Diagnosis:
@@ -188,7 +188,7 @@ def _of_fluctuations(curve: Curve) -> Diagnosis:
     )
 
 
-def _of_few_losses(losses: Floats) -> Diagnosis:
+def _of_few_losses(losses: FloatArray) -> Diagnosis:
     """Of a curve with too few usable losses for any other verdict."""
     usable = losses[np.abs(losses) <= HUGE]
     ends_badly = len(usable) < len(losses)
@@ -207,7 +207,7 @@ def _of_few_losses(losses: Floats) -> Diagnosis:
     )
 
 
-def _only_rises(losses: Floats, ends_badly: bool) -> bool:
+def _only_rises(losses: FloatArray, ends_badly: bool) -> bool:
     """Whether few losses look like an explosion: up to one that is not finite, or each rise far above all before."""
     if len(losses) < 2 or losses[-1] <= losses[0]:
         return False

@@ -7,7 +7,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from lrwidget.smoothing import HUGE, ROUNDING, Floats, running_median
+from lrwidget.result import FloatArray
+from lrwidget.smoothing import HUGE, ROUNDING, running_median
 
 # A loss is "thrown back" when it stands above the best level so far by this many noise levels and by this share of the
 # fall so far. The loss explodes where most losses of the next `EXPLOSION_DECADES` are thrown back, unless such a share
@@ -32,16 +33,20 @@ CALM_FRACTION = 0.75
 
 
 def onsets(
-    losses: Floats, levels: Floats, start: float, best: Floats, noise: float, steps_per_decade: float
+    losses: FloatArray, levels: FloatArray, start: float, best: FloatArray, noise: float, steps_per_decade: float
 ) -> list[int | None]:
     """Where the loss explodes, from a lax to a strict view of what an explosion is.
 
     Parameters
     ----------
-    losses, levels, best
-        Shape (n,): the losses, the levels around them, and the lowest level up to each.
-    start, noise
-        The level and the noise before anything happens.
+    losses, levels
+        Shape (n,): the losses, and the levels around them.
+    start
+        The level before anything happens.
+    best
+        Shape (n,): the lowest level up to each loss.
+    noise
+        The noise before anything happens.
     steps_per_decade
         How fast the sweep is.
 
@@ -74,7 +79,7 @@ def mean_onset(found: Sequence[int | None], num_losses: int) -> float:
 
 
 def is_unstable(
-    losses: Floats, explosion: int, start: float, noise: float, rise: float, steps_per_decade: float
+    losses: FloatArray, explosion: int, start: float, noise: float, rise: float, steps_per_decade: float
 ) -> bool:
     """Whether an explosion is one of training and not a mere rise: violent, or with losses thrown up and down.
 
@@ -106,7 +111,7 @@ def is_unstable(
     return _is_violent(soon, rise, steps_per_decade) or bool(comes_home.any() or dropped > by_chance)
 
 
-def _is_violent(soon: Floats, rise: float, steps_per_decade: float) -> bool:
+def _is_violent(soon: FloatArray, rise: float, steps_per_decade: float) -> bool:
     """Whether the heights from the explosion on, shape (n,), n >= 1, are those of one, after such a rise."""
     calm, risen = VIOLENT_NOISE
     whole = calm * (risen / calm) ** min(max(rise, 0.0), 1.0)
@@ -119,7 +124,7 @@ def _is_violent(soon: Floats, rise: float, steps_per_decade: float) -> bool:
     return bool(highest[-1] > growth[-1] or (highest[2:] > at_once[2:]).any())
 
 
-def _scatter(before: Floats, noise: float) -> float:
+def _scatter(before: FloatArray, noise: float) -> float:
     """The noise, or more where its tails are heavier than normal: so far single losses come without an explosion."""
     if len(before) <= TAIL_RANK:
         return noise

@@ -14,6 +14,7 @@ from lrwidget.divergence import Divergence
 from lrwidget.loop import exhaust, warn_if_not_restoring
 from lrwidget.range_test import RangeTest
 from lrwidget.result import FloatArray, RangeTestResult
+from lrwidget.smoothing import check_smooth_factor
 from lrwidget.steps import TrainStep
 
 if TYPE_CHECKING:
@@ -78,8 +79,7 @@ class LearningRateFinder:
         if not 0 < self.min_lr < self.max_lr:
             raise ValueError(f"need 0 < min_lr < max_lr, got min_lr={self.min_lr}, max_lr={self.max_lr}")
         object.__setattr__(self, "num_steps", checked_count("num_steps", self.num_steps, 2, "100 is a good start"))
-        if not 0 < self.smooth_factor <= 1:
-            raise ValueError(f"need 0 < smooth_factor <= 1, got smooth_factor={self.smooth_factor}; 1 does not smooth")
+        check_smooth_factor(self.smooth_factor)
         if self.spacing not in ("exponential", "linear"):
             raise ValueError(f'need spacing "exponential" or "linear", got spacing={self.spacing!r}')
         self._check_divergence()
@@ -149,6 +149,10 @@ class LearningRateFinder:
         ------
         TypeError
             If the train step cannot be called or returns something that is no loss.
+        ImportError
+            If a progress bar is wanted and tqdm is not installed.
+        RuntimeError, OSError
+            If another run is writing to the log, or it cannot be written.
         BaseException
             Whatever the train step raises carries on, with what was recorded so far as ``error.partial_result``.
         """

@@ -150,14 +150,20 @@ class LogParser:
             If there was not even a header.
         """
         if not self.header:
-            raise ValueError(f"{self._path}: need the log of a range test, got a file without a header")
+            raise ValueError(
+                f"{self._path}: need the log of a range test, got a file without a header; "
+                "pass one that save() or log=... has written"
+            )
         if self.recording.stop_reason is None:
             self.recording.stop_reason, self.recording.error = StopReason.INTERRUPTED, CUT_SHORT
         return self.recording.result()
 
     def _open(self, header: dict[str, Any]) -> None:
         if header["format"] != FORMAT:
-            raise ValueError(f"need format {FORMAT}, got {header['format']}: another version of lrwidget wrote it")
+            raise ValueError(
+                f"need format {FORMAT}, got {header['format']}: another version of lrwidget wrote it; "
+                "read it with that version"
+            )
         self.recording.settings = dict(header["settings"])
         self.header = header
 

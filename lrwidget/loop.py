@@ -20,7 +20,6 @@ _MAX_SKIPS = 100  # steps in a row that a gradient scaler may refuse at one rate
 
 Records: TypeAlias = Generator[StepRecord, None, None]
 
-
 Result_co = TypeVar("Result_co", covariant=True)
 
 

@@ -8,12 +8,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from lrwidget.smoothing import Floats
+from lrwidget.result import FloatArray
 
 T = TypeVar("T")
 
 
-def once_per_curve(read: Callable[[Floats, Floats], T]) -> Callable[[Floats, Floats], T]:
+def once_per_curve(read: Callable[[FloatArray, FloatArray], T]) -> Callable[[FloatArray, FloatArray], T]:
     """Remember what a function of a curve has given for the newest one: rules and the diagnosis ask in turn, of one.
 
     Parameters
@@ -32,7 +32,7 @@ def once_per_curve(read: Callable[[Floats, Floats], T]) -> Callable[[Floats, Flo
         return read(np.frombuffer(lrs), np.frombuffer(losses))
 
     @wraps(read)
-    def read_once(lrs: Floats, losses: Floats) -> T:
+    def read_once(lrs: FloatArray, losses: FloatArray) -> T:
         return read_bytes(lrs.tobytes(), losses.tobytes())
 
     return read_once

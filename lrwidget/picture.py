@@ -8,21 +8,23 @@ from collections.abc import Iterator
 from html import escape
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lrwidget.axes import loss_range, loss_ticks, lr_ticks, short_number, tick_labels
-from lrwidget.result import RangeTestResult, StopReason
-from lrwidget.smoothing import Floats
+from lrwidget.result import FloatArray, RangeTestResult, StopReason
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from lrwidget.suggestions import Suggestion
 
 _WIDTH, _PLOT_HEIGHT = 640, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 18, 46, 40  # margins around the plot, for the texts
 _LINE_HEIGHT = 19
 _CHARACTERS = 88  # of 13 px text in a line as wide as the plot
+_PLACES = (StopReason.DIVERGED, StopReason.NOT_FINITE)  # reasons that are about the rate at which they came
 
 # Name: (light, dark, what it colours). Okabe and Ito's palette, told apart by colour-blind readers too.
 _COLOURS = {
@@ -157,7 +159,7 @@ class _Plot:
             self._low_lr, self._high_lr = self._low_lr / 10**0.5, self._high_lr * 10**0.5
         self._width = _WIDTH - _LEFT - _RIGHT
 
-    def elements(self, suggestion: Any) -> Iterator[str]:
+    def elements(self, suggestion: Suggestion) -> Iterator[str]:
         """All of it, back to front. A nested svg cuts off what leaves the axes."""
         yield from self._axes()
         yield f'<svg x="{_LEFT}" y="{_TOP}" width="{self._width}" height="{_PLOT_HEIGHT}">'
@@ -209,7 +211,7 @@ class _Plot:
         return "M" + "L".join(places) if places else ""
 
 
-def _finite(lrs: Floats, losses: Floats) -> Iterator[tuple[float, float]]:
+def _finite(lrs: FloatArray, losses: FloatArray) -> Iterator[tuple[float, float]]:
     shown = np.isfinite(losses)
     return zip(lrs[shown].tolist(), losses[shown].tolist(), strict=True)
 
@@ -228,9 +230,6 @@ def _ending(result: RangeTestResult) -> str:
     steps = "1 step" if len(result) == 1 else f"{len(result)} steps"
     at = f" at {short_number(float(result.lrs[-1]))}" if result.stop_reason in _PLACES and len(result) else ""
     return f"{steps}, {result.stop_reason}{at}"
-
-
-_PLACES = (StopReason.DIVERGED, StopReason.NOT_FINITE)  # reasons that are about the rate at which they came
 
 
 def _footer(result: RangeTestResult) -> Iterator[tuple[str, str]]:

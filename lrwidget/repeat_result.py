@@ -13,7 +13,7 @@ import numpy as np
 
 from lrwidget.diagnosis import Diagnosis, lr_text
 from lrwidget.result import FloatArray, RangeTestResult, StopReason
-from lrwidget.suggestions import Schedule, Suggestion
+from lrwidget.suggestions import ScheduleKind, Suggestion, nearest_step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ class RepeatedResult(RangeTestResult):
 
     def __init__(self, results: Sequence[RangeTestResult]) -> None:
         if not results:
-            raise ValueError("need at least one range test, got none")
+            raise ValueError("need at least one range test, got none; run one first")
         longest = max(results, key=len)
         if any(not np.array_equal(r.lrs, longest.lrs[: len(r)]) for r in results):
             raise ValueError("need range tests of one sweep, got other learning rates; use the same finder for all")
@@ -76,7 +76,7 @@ class RepeatedResult(RangeTestResult):
         self.low_losses.setflags(write=False)
         self.high_losses.setflags(write=False)
 
-    def suggest(self, rule: str = "default", schedule: Schedule = "constant") -> Suggestion:
+    def suggest(self, rule: str = "default", schedule: ScheduleKind = "constant") -> Suggestion:
         """One learning rate from all runs: the geometric mean of their suggestions.
 
         Its interval is the geometric mean of theirs. Where fewer than half of the runs have a suggestion, the median
@@ -104,14 +104,14 @@ class RepeatedResult(RangeTestResult):
             high=_geometric_mean(highs) if highs else None,
             reason=f"{reason}.",
             confidence=confidence,
-            index=int(np.argmin(np.abs(np.log(self.lrs / lr)))) if len(self) else None,
+            index=nearest_step(self.lrs, lr) if len(self) else None,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.results,)
 
     def _found(
-        self, rule: str = "default", schedule: Schedule = "constant"
+        self, rule: str = "default", schedule: ScheduleKind = "constant"
     ) -> list[tuple[RangeTestResult, Suggestion]]:
         """The runs that have a suggestion, and what it is; none where fewer than half of them have one."""
         asked = [(result, result.suggest(rule, schedule)) for result in self.results]

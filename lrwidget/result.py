@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lrwidget.diagnosis import Diagnosis
-    from lrwidget.suggestions import Schedule, Suggestion
+    from lrwidget.suggestions import ScheduleKind, Suggestion
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
@@ -106,7 +106,7 @@ class RangeTestResult:
         grad_norms = None if grad_norms is None else _frozen(grad_norms)
         shapes = [a.shape for a in (lrs, losses, grad_norms) if a is not None]
         if any(shape != (lrs.size,) for shape in shapes):
-            raise ValueError(f"need lrs, losses and grad_norms of one shape (n,), got {shapes}")
+            raise ValueError(f"need lrs, losses and grad_norms of one shape (n,), got {shapes}; one of each per step")
         values = (lrs, losses, StopReason(stop_reason), grad_norms, dict(settings or {}), error, float(seconds))
         for name, value in zip(self.__dataclass_fields__, values, strict=True):
             object.__setattr__(self, name, value)
@@ -138,7 +138,7 @@ class RangeTestResult:
             return running_mean(self.losses, factor)
         raise ValueError(f'need method "zero lag" or "running mean", got {method!r}')
 
-    def suggest(self, rule: str = "default", schedule: Schedule = "constant") -> Suggestion:
+    def suggest(self, rule: str = "default", schedule: ScheduleKind = "constant") -> Suggestion:
         """The learning rate that a rule reads off this curve, with its interval and reason; see `lrwidget.suggest`.
 
         Parameters
@@ -151,7 +151,8 @@ class RangeTestResult:
         Raises
         ------
         ValueError
-            For an unknown rule or schedule, and a decaying schedule with a rule other than the default.
+            For an unknown rule or schedule, a decaying schedule with a rule other than the default, and rates that are
+            not positive and rising.
         """
         from lrwidget.suggestions import suggest
 

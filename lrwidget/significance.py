@@ -7,7 +7,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from lrwidget.smoothing import ROUNDING, Floats, noise_level
+from lrwidget.result import FloatArray
+from lrwidget.smoothing import ROUNDING, noise_level
 
 # Widths in decades of the windows in which a loss has to stay low: no feature of a range test is narrower than a factor
 # of four, and the bottom of a curve may be long.
@@ -20,7 +21,7 @@ FALL_ANYWHERE, FALL_AT_THE_END = 3.8, 3.3
 FALL_BY_RANK, RANK_SLOPE = 0.95, 2.0
 
 
-def significance(levels: Floats, start: float, noise: float, steps_per_decade: float) -> float:
+def significance(levels: FloatArray, start: float, noise: float, steps_per_decade: float) -> float:
     """How much a fall stands out: in units of the noise, but no more than the ranks of the losses allow.
 
     Parameters
@@ -48,7 +49,7 @@ def significance(levels: Floats, start: float, noise: float, steps_per_decade: f
     return min(by_size, max(1 + RANK_SLOPE * (by_rank / FALL_BY_RANK - 1), 0.0))
 
 
-def rise_before_end(levels: Floats, steps_per_decade: float) -> float:
+def rise_before_end(levels: FloatArray, steps_per_decade: float) -> float:
     """How far the last levels lie above all before, by rank: in standard deviations, 0 where there are too few of them.
 
     Parameters
@@ -65,7 +66,7 @@ def rise_before_end(levels: Floats, steps_per_decade: float) -> float:
     return float(scores[-width:].mean() - scores[:-width].mean())
 
 
-def _normal_scores(values: Floats) -> Floats:
+def _normal_scores(values: FloatArray) -> FloatArray:
     """What a sample of normal noise has at the rank of each value; equal values share theirs."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     sums = np.concatenate([[0.0], np.cumsum(_normal_quantiles(len(values)))])
@@ -74,12 +75,12 @@ def _normal_scores(values: Floats) -> Floats:
 
 
 @lru_cache(maxsize=64)
-def _normal_quantiles(n: int) -> Floats:
+def _normal_quantiles(n: int) -> FloatArray:
     normal = NormalDist()
     return np.array([normal.inv_cdf((i + 0.5) / n) for i in range(n)])
 
 
-def _fall_significance(levels: Floats, noises: tuple[float, float], steps_per_decade: float) -> float:
+def _fall_significance(levels: FloatArray, noises: tuple[float, float], steps_per_decade: float) -> float:
     """The larger of two tests for a fall, each relative to what noise alone may reach.
 
     One looks for it anywhere, the other in the last decade; the latter knows where to look, so it needs less. `noises`
@@ -94,7 +95,7 @@ def _fall_significance(levels: Floats, noises: tuple[float, float], steps_per_de
     return max(anywhere, _largest_fall(levels, len(levels) - decade, widths[:1], noises[1]) / FALL_AT_THE_END)
 
 
-def _largest_fall(levels: Floats, first: int, widths: list[int], noise: float) -> float:
+def _largest_fall(levels: FloatArray, first: int, widths: list[int], noise: float) -> float:
     """How far the mean of a window that begins at `first` or later lies below the mean of all before it, at most.
 
     In standard errors for this noise. A window that is too wide ends with the levels.

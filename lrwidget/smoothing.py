@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from lrwidget.result import FloatArray
 
 # A wider fit is taken in full while it differs from the narrower one by no more than `AGREE` standard errors of that,
 # and not at all beyond `DIFFER`. Two and four are the usual "plausible" and "impossible" of normal noise.
@@ -30,7 +30,7 @@ HUGE = 1e100
 ROUNDING = 1e-13
 
 
-def smooth(lrs: ArrayLike, losses: ArrayLike, smooth_factor: float = 0.05) -> Floats:
+def smooth(lrs: ArrayLike, losses: ArrayLike, smooth_factor: float = 0.05) -> FloatArray:
     """Smooth a loss curve without moving it along the learning-rate axis.
 
     Parameters
@@ -79,7 +79,7 @@ def smooth(lrs: ArrayLike, losses: ArrayLike, smooth_factor: float = 0.05) -> Fl
     return smoothed
 
 
-def running_mean(losses: ArrayLike, smooth_factor: float = 0.05) -> Floats:
+def running_mean(losses: ArrayLike, smooth_factor: float = 0.05) -> FloatArray:
     """The exponential running mean of the tutorial: first loss first, then ``f * loss + (1 - f) * mean``.
 
     Parameters
@@ -101,7 +101,7 @@ def running_mean(losses: ArrayLike, smooth_factor: float = 0.05) -> Floats:
     """
     means = np.array(losses, dtype=float)
     if means.ndim != 1:
-        raise ValueError(f"need losses of shape (n,), got shape {means.shape}")
+        raise ValueError(f"need losses of shape (n,), got shape {means.shape}; pass those of one run")
     check_smooth_factor(smooth_factor)
     mean: float | None = None
     for i in np.flatnonzero(np.isfinite(means)):
@@ -110,11 +110,13 @@ def running_mean(losses: ArrayLike, smooth_factor: float = 0.05) -> Floats:
     return means
 
 
-def checked_curve(lrs: ArrayLike, losses: ArrayLike) -> tuple[Floats, Floats]:
+def checked_curve(lrs: ArrayLike, losses: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """The curve as two float arrays of shape (n,), or a ValueError that says what is wrong with it."""
     lrs, losses = np.asarray(lrs, dtype=float), np.asarray(losses, dtype=float)
     if lrs.ndim != 1 or lrs.shape != losses.shape:
-        raise ValueError(f"need lrs and losses of the same shape (n,), got {lrs.shape} and {losses.shape}")
+        raise ValueError(
+            f"need lrs and losses of the same shape (n,), got {lrs.shape} and {losses.shape}; one of each per step"
+        )
     is_positive = not len(lrs) or 0 < lrs[0] <= lrs[-1] < np.inf
     if not (is_positive and (lrs[1:] > lrs[:-1]).all()):  # False for NaN
         raise ValueError("need finite, positive, rising learning rates; sort the curve by its learning rates first")
@@ -124,16 +126,16 @@ def checked_curve(lrs: ArrayLike, losses: ArrayLike) -> tuple[Floats, Floats]:
 def check_smooth_factor(smooth_factor: float) -> None:
     """Raise ValueError unless the factor is in (0, 1]."""
     if not 0 < smooth_factor <= 1:
-        raise ValueError(f"need 0 < smooth_factor <= 1, got smooth_factor={smooth_factor}")
+        raise ValueError(f"need 0 < smooth_factor <= 1, got smooth_factor={smooth_factor}; 1 does not smooth")
 
 
-def median(values: Floats) -> float:
+def median(values: FloatArray) -> float:
     """The median of finite values, shape (n,), n > 0: of a hundred in a fifth of the time that NumPy's takes."""
     ordered = np.sort(values)
     return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
-def noise_level(values: Floats, order: int = 2) -> float:
+def noise_level(values: FloatArray, order: int = 2) -> float:
     """Standard deviation of the noise around a smooth curve, from its differences; robust, 0 for too few values.
 
     For independent noise of standard deviation s a difference of order k has standard deviation
@@ -146,7 +148,7 @@ def noise_level(values: Floats, order: int = 2) -> float:
     return MAD_TO_SD * typical_difference / math.sqrt(math.comb(2 * order, order))
 
 
-def running_median(values: Floats, width: int) -> Floats:
+def running_median(values: FloatArray, width: int) -> FloatArray:
     """Medians of a window around each value; no single value makes one.
 
     At the beginning they are those of the first whole window. The last one is of three: it may be still falling.
@@ -154,7 +156,7 @@ def running_median(values: Floats, width: int) -> Floats:
     return _running(values, width, lambda windows: np.sort(windows, axis=1)[:, windows.shape[1] // 2])
 
 
-def running_trimmed_mean(values: Floats, width: int) -> Floats:
+def running_trimmed_mean(values: FloatArray, width: int) -> FloatArray:
     """Means of a window around each value without its highest and its lowest; the ends as of `running_median`.
 
     No single value makes one either, and none that is changed moves it by more than its share of the others' spread:
@@ -163,7 +165,7 @@ def running_trimmed_mean(values: Floats, width: int) -> Floats:
     return _running(values, width, lambda windows: np.sort(windows, axis=1)[:, 1:-1].mean(axis=1))
 
 
-def _running(values: Floats, width: int, middle: Callable[[Floats], Floats]) -> Floats:
+def _running(values: FloatArray, width: int, middle: Callable[[FloatArray], FloatArray]) -> FloatArray:
     """The middle of a window around each value; `middle` takes windows of shape (k, odd number) and returns (k,)."""
     half = width // 2
     if len(values) < width:
@@ -174,7 +176,7 @@ def _running(values: Floats, width: int, middle: Callable[[Floats], Floats]) -> 
     return np.concatenate([np.full(half, inner[0]), inner, *ends])
 
 
-def without_spikes(values: Floats, usual_spread: float = 0.0) -> Floats:
+def without_spikes(values: FloatArray, usual_spread: float = 0.0) -> FloatArray:
     """The values with single outliers replaced by the median of their four neighbours.
 
     Near an end those are the other four of the outermost five. A high value among the last two stays: it may be where
@@ -197,7 +199,7 @@ def without_spikes(values: Floats, usual_spread: float = 0.0) -> Floats:
     return np.where(is_spike, middle, values)
 
 
-def _centre_and_scale(values: Floats) -> tuple[float, float]:
+def _centre_and_scale(values: FloatArray) -> tuple[float, float]:
     """A typical value and a typical spread, both robust; the spread is 1 for a constant."""
     centre = median(values)
     spread = np.abs(values - centre)
@@ -205,7 +207,7 @@ def _centre_and_scale(values: Floats) -> tuple[float, float]:
     return centre, max(median(spread), 1e-30 * float(spread.max())) or 1.0
 
 
-def _aggregate(usable: NDArray[np.bool_], values: Floats, strength: float) -> Floats:
+def _aggregate(usable: NDArray[np.bool_], values: FloatArray, strength: float) -> FloatArray:
     """Local linear fits over windows of 3, 7, 15 ... `strength` steps, each taken as far as it agrees with the last.
 
     `usable` marks the steps, shape (n,), that have a value; `values` are those, shape (number of True,).
@@ -236,7 +238,7 @@ def _half_widths(strength: float) -> list[float]:
     return [*widths, (strength - 1) / 2]
 
 
-def _local_lines(present: Floats, values: Floats, half_width: float) -> tuple[Floats, Floats]:
+def _local_lines(present: FloatArray, values: FloatArray, half_width: float) -> tuple[FloatArray, FloatArray]:
     """Least-squares lines through a window around each step, read at the step.
 
     `present` is 1 where there is a value and 0 where there is none, `values` are 0 there; both of shape (n,). Returns
@@ -250,7 +252,7 @@ def _local_lines(present: Floats, values: Floats, half_width: float) -> tuple[Fl
 
 
 @lru_cache(maxsize=16)  # for the next curve of as many steps, and the same one with another factor
-def _line_weights(present_bytes: bytes, half_width: float) -> tuple[Floats, Floats, Floats]:
+def _line_weights(present_bytes: bytes, half_width: float) -> tuple[FloatArray, FloatArray, FloatArray]:
     """What the sum and the first moment of a window's values count in the line at its middle, and the noise gain."""
     present = np.frombuffer(present_bytes)
     kernel, offsets = _window(half_width)
@@ -273,13 +275,15 @@ def _line_weights(present_bytes: bytes, half_width: float) -> tuple[Floats, Floa
         return of_sum, np.where(lone, 0.0, s1 / determinant), np.where(lone, np.sqrt(k0) / s0, gain)
 
 
-def _moments(present: Floats, weights: Floats, offsets: Floats) -> tuple[Floats, Floats, Floats]:
+def _moments(
+    present: FloatArray, weights: FloatArray, offsets: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The sum, the first and the second moment of the weights of a window's steps that have a value."""
     first = weights * offsets
     return _window_sum(present, weights), _window_sum(present, first), _window_sum(present, first * offsets)
 
 
-def _window(half_width: float) -> tuple[Floats, Floats]:
+def _window(half_width: float) -> tuple[FloatArray, FloatArray]:
     """The weight of each step of a window, the outermost ones' the broken part of its width; and their offsets.
 
     Near the ends of a curve the window is cut, not mirrored.
@@ -290,7 +294,7 @@ def _window(half_width: float) -> tuple[Floats, Floats]:
     return kernel, np.arange(-reach, reach + 1.0)
 
 
-def _window_sum(values: Floats, weights: Floats) -> Floats:
+def _window_sum(values: FloatArray, weights: FloatArray) -> FloatArray:
     """Element i is the sum over the offsets of weights * values[i + offset], with zeros beyond the ends."""
     reach = len(weights) // 2
     return np.convolve(values, weights[::-1])[reach : reach + len(values)]

@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike
 from lrwidget.analysis import Curve, analyse
 from lrwidget.diagnosis import SIGNIFICANT_FALL, Diagnosis, diagnose, diagnose_curve, has_evidence, lr_text
 from lrwidget.peer_rules import PEER_RULES
-from lrwidget.smoothing import Floats, checked_curve
+from lrwidget.result import FloatArray
+from lrwidget.smoothing import checked_curve
 
-Schedule: TypeAlias = Literal["constant", "decaying"]
-Rule: TypeAlias = Callable[[Floats, Floats], "Suggestion"]
+ScheduleKind: TypeAlias = Literal["constant", "decaying"]
+Rule: TypeAlias = Callable[[FloatArray, FloatArray], "Suggestion"]
 
 # A range test is a moving target: what a rate does to the loss is seen some steps later, when the rate is higher.
 LAG_STEPS = 5
@@ -65,7 +66,9 @@ class Suggestion:
     index: int | None = None
 
 
-def suggest(lrs: ArrayLike, losses: ArrayLike, rule: str = "default", schedule: Schedule = "constant") -> Suggestion:
+def suggest(
+    lrs: ArrayLike, losses: ArrayLike, rule: str = "default", schedule: ScheduleKind = "constant"
+) -> Suggestion:
     """Suggest a learning rate for a recorded curve.
 
     Parameters
@@ -73,9 +76,9 @@ def suggest(lrs: ArrayLike, losses: ArrayLike, rule: str = "default", schedule: 
     lrs, losses
         Shape (n,): the rates, positive and rising, and the raw losses.
     rule
-        One of `RULES`. ``"default"`` is ours; it is the only one that says none where there is no evidence, gives an
-        interval, and does not change with the unit and the zero of the loss. The others are for comparison: those of
-        the tutorial (``"steepest"``, ``"explosion_tenth"``), a tenth of the minimum's rate, and other tools'.
+        One of `RULES`. ``"default"`` is the only one that says none where there is no evidence, gives an interval, and
+        does not change with the unit and the zero of the loss. The others are for comparison: those of the tutorial
+        (``"steepest"``, ``"explosion_tenth"``), a tenth of the minimum's rate, and other tools'.
     schedule
         What the rate is for. ``"decaying"`` (one-cycle, cosine, linear) moves the default's suggestion, which then is
         the peak, and its interval up by half a decade; the other rules know no schedules.
@@ -110,7 +113,7 @@ def suggest(lrs: ArrayLike, losses: ArrayLike, rule: str = "default", schedule: 
     return _for_decay(suggestion, lrs) if schedule == "decaying" else suggestion
 
 
-def _default(lrs: Floats, losses: Floats) -> Suggestion:
+def _default(lrs: FloatArray, losses: FloatArray) -> Suggestion:
     curve = analyse(lrs, losses)
     diagnosis = diagnose_curve(curve) if curve else diagnose(lrs, losses)
     if curve is None or not has_evidence(curve, diagnosis):
@@ -122,7 +125,7 @@ def _default(lrs: Floats, losses: Floats) -> Suggestion:
     reason = (
         f"{lr_text(low)} … {lr_text(high)} trains well (confidence {confidence:.0%}); {_evidence(curve, diagnosis)}."
     )
-    return Suggestion(lr, low, high, "default", reason, confidence, _nearest(lrs, lr))
+    return Suggestion(lr, low, high, "default", reason, confidence, nearest_step(lrs, lr))
 
 
 def _estimate(curve: Curve) -> tuple[float, float, float]:
@@ -164,7 +167,7 @@ def _evidence(curve: Curve, diagnosis: Diagnosis) -> str:
     return f"the loss falls until {lr_text(10 ** curve.log10_lr(curve.fall_end))} and {end}"
 
 
-def _for_decay(suggestion: Suggestion, lrs: Floats) -> Suggestion:
+def _for_decay(suggestion: Suggestion, lrs: FloatArray) -> Suggestion:
     """The peak of a decaying schedule from a constant rate."""
     if suggestion.lr is None or suggestion.low is None or suggestion.high is None:
         return suggestion
@@ -176,11 +179,11 @@ def _for_decay(suggestion: Suggestion, lrs: Floats) -> Suggestion:
         low=_three_digits(suggestion.low * factor),
         high=_three_digits(suggestion.high * factor),
         reason=f"Half a decade up, as the peak of a decaying schedule; at a constant rate {suggestion.reason}",
-        index=_nearest(lrs, lr),
+        index=nearest_step(lrs, lr),
     )
 
 
-def _steepest(lrs: Floats, losses: Floats) -> Suggestion:
+def _steepest(lrs: FloatArray, losses: FloatArray) -> Suggestion:
     """The tutorial's rule: the steepest fall of the raw loss over log lr, then back by a tenth of the points."""
     end = _tutorial_stop(losses)
     if end < 2:
@@ -191,7 +194,7 @@ def _steepest(lrs: Floats, losses: Floats) -> Suggestion:
     return Suggestion(float(lrs[index]), None, None, "steepest", reason, index=index)
 
 
-def _explosion_tenth(lrs: Floats, losses: Floats) -> Suggestion:
+def _explosion_tenth(lrs: FloatArray, losses: FloatArray) -> Suggestion:
     """The tutorial's rule of thumb: ten times below where the loss, past its lowest, is above its first again."""
     end = _tutorial_stop(losses)
     if end < 2:
@@ -200,24 +203,24 @@ def _explosion_tenth(lrs: Floats, losses: Floats) -> Suggestion:
     above = np.flatnonzero(losses[lowest:end] > losses[0])
     explosion = float(lrs[lowest + int(above[0]) if len(above) else min(end, len(lrs) - 1)])
     reason = f"A tenth of where the explosion begins, {lr_text(explosion)}."
-    return Suggestion(explosion / 10, None, None, "explosion_tenth", reason, index=_nearest(lrs, explosion / 10))
+    return Suggestion(explosion / 10, None, None, "explosion_tenth", reason, index=nearest_step(lrs, explosion / 10))
 
 
-def _minimum_tenth(lrs: Floats, losses: Floats) -> Suggestion:
+def _minimum_tenth(lrs: FloatArray, losses: FloatArray) -> Suggestion:
     """A tenth of the rate with the lowest raw loss."""
     end = _tutorial_stop(losses)
     if end < 2:
         return _too_few("minimum_tenth")
     minimum = float(lrs[np.argmin(losses[:end])])
     reason = f"A tenth of where the loss is lowest, {lr_text(minimum)}."
-    return Suggestion(minimum / 10, None, None, "minimum_tenth", reason, index=_nearest(lrs, minimum / 10))
+    return Suggestion(minimum / 10, None, None, "minimum_tenth", reason, index=nearest_step(lrs, minimum / 10))
 
 
 def _peer(rule: str) -> Rule:
-    """A peer's rule as one of ours."""
+    """A peer's rule as one of `RULES`."""
     tool, pick_step = PEER_RULES[rule]
 
-    def suggest_as_peer(lrs: Floats, losses: Floats) -> Suggestion:
+    def suggest_as_peer(lrs: FloatArray, losses: FloatArray) -> Suggestion:
         pick = pick_step(lrs, losses)
         if pick is None:
             return Suggestion(None, None, None, rule, f"No suggestion: {tool} finds nothing on this curve.")
@@ -227,7 +230,7 @@ def _peer(rule: str) -> Rule:
     return suggest_as_peer
 
 
-def _tutorial_stop(losses: Floats) -> int:
+def _tutorial_stop(losses: FloatArray) -> int:
     """How many losses the tutorial records: those before the first that is not finite or over ten times the lowest.
 
     The factor says nothing where the lowest loss is not positive, so it is not applied there.
@@ -242,7 +245,8 @@ def _three_digits(lr: float) -> float:
     return float(f"{lr:.2e}")
 
 
-def _nearest(lrs: Floats, lr: float) -> int:
+def nearest_step(lrs: FloatArray, lr: float) -> int:
+    """The step whose rate is nearest to this one, on a logarithmic scale."""
     return int(np.argmin(np.abs(np.log(lrs / lr))))
 
 

@@ -143,7 +143,7 @@ class SweepFolder:
             if path not in self._logs and not path.exists():
                 return run  # the sweep has ended since it was found
             log = self._logs.setdefault(path, follow(path))
-            with suppress(ValueError):  # not ours: someone has written into it
+            with suppress(ValueError):  # no log any more: someone has written into it
                 while log.poll():
                     pass
             return replace(run, result=log.result)

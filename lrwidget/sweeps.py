@@ -78,7 +78,10 @@ def sweep(
     Raises
     ------
     TypeError, ValueError
-        If a point is nothing that ``make_train_step`` could be called with, or cannot be sent to a process.
+        If a point is nothing that ``make_train_step`` could be called with, or cannot be sent to a process; if another
+        argument is no such thing.
+    ImportError
+        If a progress bar is wanted and tqdm is not installed.
     RuntimeError
         If not one of the range tests gave a curve; it carries the first one's traceback, and ``partial_result``.
     """
@@ -130,7 +133,7 @@ class Sweep(Iterator[SweepRun]):
     ) -> None:
         points = points_of(grid)
         check_points(make_train_step, points)
-        check_means(finder, executor, {"num_workers": num_workers, "num_attempts": num_attempts})
+        check_means(finder, executor, num_workers, num_attempts)
         self._work = make_train_step, finder or LearningRateFinder()
         self._workers: Workers = (
             WorkerProcesses(num_workers or min(len(points), num_processors()))

@@ -34,8 +34,6 @@ from lrwidget.verify_plan import (
 )
 from lrwidget.verify_result import VerifyResult
 
-Schedule = Callable[[int], float]
-
 _MOST_TIMES = 2  # as many trainings as planned, where one after the other ends early
 
 
@@ -104,7 +102,7 @@ class Verification(Iterator[TrialRecord]):
         num_steps: int | None = None,
         *,
         around: Around | None = None,
-        schedule: Schedule | None = None,
+        schedule: Callable[[int], float] | None = None,
     ) -> None:
         train_step = checked_train_step(train_step)
         lrs = None if lrs is None else listed(lrs)
@@ -171,7 +169,7 @@ class _Course:
     """What a verification has done and will do: all that its generator knows, so that dropping it restores at once."""
 
     plan: VerifyPlan
-    schedule: Schedule | None
+    schedule: Callable[[int], float] | None
     planned: list[PlannedTrial] = field(default_factory=list)
     begun: list[_TrialRun] = field(default_factory=list)
     range_test: RangeTest | None = None

@@ -204,7 +204,7 @@ def planned_trials(
     """
     constant = sorted(checked_rate("learning rate", rate) for rate in lrs if not callable(rate))
     if len(set(constant)) < len(constant):
-        raise ValueError(f"need different learning rates, got {constant}")
+        raise ValueError(f"need different learning rates, got {constant}; give each once")
     return sorted((planned_trial(rate, num_steps, schedule) for rate in lrs), key=lambda trial: trial.lr)
 
 
@@ -226,9 +226,11 @@ def planned_trial(rate: Rate, num_steps: int, schedule: Callable[[int], float] |
     sound = np.isfinite(lrs) & (lrs >= 0)
     if not sound.all():
         step = int(np.argmin(sound))
-        raise ValueError(f"need a finite learning rate >= 0 at each step, got {lrs[step]} at step {step}")
+        raise ValueError(
+            f"need a finite learning rate >= 0 at each step, got {lrs[step]} at step {step}; mend the schedule"
+        )
     if not lrs.any():
-        raise ValueError("need a learning rate above 0 at some step, got 0 at all of them")
+        raise ValueError("need a learning rate above 0 at some step, got 0 at all of them; mend the schedule")
     return PlannedTrial(float(lrs.max()) if lr is None else lr, lrs)
 
 
@@ -251,5 +253,5 @@ def checked_rate(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"need a real number as {name}, got {value!r}; pass a float")
     if not 0 < float(value) < math.inf:
-        raise ValueError(f"need a positive, finite {name}, got {value}")
+        raise ValueError(f"need a positive, finite {name}, got {value}; pass a number such as 1e-3")
     return float(value)

@@ -131,7 +131,7 @@ class GivenExecutor:
         self._futures.discard(future)
 
     def kill(self) -> None:
-        """Cancel what can be cancelled; the processes are not ours to end."""
+        """Cancel what can be cancelled; the processes are someone else's."""
         for future in list(self._futures):
             future.cancel()
 

@@ -91,8 +91,9 @@ class Client:
     [
         ({"num_workers": 0}, ValueError, "need num_workers >= 1, got num_workers=0"),
         ({"num_attempts": 0}, ValueError, "need num_attempts >= 1, got num_attempts=0"),
-        ({"num_workers": "2"}, TypeError, "need a whole number, got num_workers='2'"),
-        ({"num_workers": 1.5}, TypeError, "need a whole number, got num_workers=1.5"),
+        ({"num_workers": "2"}, TypeError, "need a whole number num_workers >= 1, got num_workers='2'"),
+        ({"num_workers": 1.5}, TypeError, "need a whole number num_workers >= 1, got num_workers=1.5"),
+        ({"num_attempts": None}, TypeError, "need a whole number num_attempts >= 1, got num_attempts=None"),
         ({"finder": {"num_steps": 5}}, TypeError, "need a LearningRateFinder, got finder={'num_steps': 5}"),
         ({"executor": 4}, TypeError, "need a concurrent.futures.Executor, got executor=4"),
         ({"executor": Client()}, TypeError, r"got executor=<Client>; use its get_executor\(\)"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PERIOD_SECONDS = 0.1
+PERIOD_SECONDS = 0.1  # between two looks at a run, and two draws of it
 _FREE_DRAWS = 40
 _SHARED_DRAWS = 60
 

@@ -9,13 +9,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrwidget.live.surfaces import START_LOSS, FloatArray, Surface
+from lrwidget.live.surfaces import START_LOSS, Surface
+from lrwidget.result import FloatArray
 
 Direction = Callable[[FloatArray], FloatArray]
 
 FAR = 1e3 * START_LOSS  # a walk this high up has left for good
-
-
 MOMENTUM = 0.9
 _ADAM_BETAS, _ADAM_EPSILON = (0.9, 0.999), 1e-8
 

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from lrwidget.axes import loss_range
 from lrwidget.result import FloatArray
-from lrwidget.smoothing import Floats
 
 MOST_POINTS = 500
 _ROOM = 3.0  # how far beyond the shown range a value is drawn, in ranges: lines leave the picture in their direction
@@ -53,7 +52,7 @@ def evenly(lrs: FloatArray, values: FloatArray, most: int = MOST_POINTS) -> tupl
     return lrs[indices], values[indices]
 
 
-def shown_range(losses: Floats, smoothed: Floats, log: bool) -> Range:
+def shown_range(losses: FloatArray, smoothed: FloatArray, log: bool) -> Range:
     """The losses worth showing, (low, high), or their decimal logarithms."""
     return loss_range(as_log(losses), as_log(smoothed)) if log else loss_range(losses, smoothed)
 
@@ -75,7 +74,7 @@ def drawable(values: FloatArray, shown: Range, log: bool) -> FloatArray:
     return np.clip(kept, shown[0] - room, shown[1] + room)
 
 
-def as_log(values: Floats) -> Floats:
+def as_log(values: FloatArray) -> FloatArray:
     """Decimal logarithms; NaN for what has none."""
     with np.errstate(invalid="ignore", divide="ignore"):
         logs = np.log10(values)

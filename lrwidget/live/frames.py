@@ -82,7 +82,6 @@ class Tick:
 
     rule: str
     lr: float
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ class RunEntry:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """All of it.
+    """All that the widget shows at one moment, but for the Schedule and Verify tabs, which have frames of their own.
 
     Parameters
     ----------
@@ -178,6 +177,16 @@ class Frame:
         Whose usual range is shown, or None.
     refusal
         Why the last change of the settings was refused, or empty.
+    progress
+        How far the newest run is.
+    curve
+        What is drawn of losses.
+    guide
+        What is drawn along the learning rates.
+    verdict
+        The curve in words.
+    runs
+        The legend, the earliest run first.
     failure
         What broke, or None.
     result

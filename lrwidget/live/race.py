@@ -35,9 +35,11 @@ class RaceJob(Trainings):
 
     def __init__(self, make_train_step: Callable[[], TrainStep], lrs: Sequence[float], num_steps: int) -> None:
         if not callable(make_train_step):
-            raise TypeError(f"need a function that makes a train step, got {make_train_step!r}")
+            raise TypeError(
+                f"need a function that makes a train step, got {make_train_step!r}; pass the function itself"
+            )
         if not len(lrs) or list(lrs) != sorted(set(lrs)):
-            raise ValueError(f"need at least one learning rate, rising, got {list(lrs)}")
+            raise ValueError(f"need at least one learning rate, rising, got {list(lrs)}; sort them, each once")
         finder = LearningRateFinder()
         self.lanes = [Verification(finder, make_train_step(), lrs=[lr], num_steps=num_steps) for lr in lrs]
         super().__init__(self.lanes, _run(self.lanes, num_steps), num_steps)

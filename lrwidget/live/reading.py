@@ -98,7 +98,7 @@ class Reader:
             return None
         known = reading.suggestion
         found = [known if name == known.rule else result.suggest(name) for name in RULES]
-        ticks = tuple(Tick(s.rule, s.lr, s.reason) for s in found if s.lr is not None)
+        ticks = tuple(Tick(s.rule, s.lr) for s in found if s.lr is not None)
         return reading, replace(reading, ticks=ticks)
 
     def complete(self, reading: Reading, completed: Reading) -> None:

@@ -211,13 +211,6 @@ class Run(Generic[Record]):
             raise self._error
         return self.result
 
-    def _begin(self) -> None:
-        with self._changed:
-            if self._state is not RunState.IDLE:
-                raise RuntimeError(f"need a run that has not been started, got one that is {self._state}; make another")
-            self._state = RunState.RUNNING
-            self._watch.start()
-
     def has_ended(self, timeout: float | None = 0.0) -> bool:
         """Whether it has ended, after waiting for so many seconds at most; None waits for as long as it takes."""
         return self._ended.wait(timeout)
@@ -229,6 +222,13 @@ class Run(Generic[Record]):
     def is_unwanted(self) -> bool:
         """Whether it has been told to stop."""
         return self._wanted is not None
+
+    def _begin(self) -> None:
+        with self._changed:
+            if self._state is not RunState.IDLE:
+                raise RuntimeError(f"need a run that has not been started, got one that is {self._state}; make another")
+            self._state = RunState.RUNNING
+            self._watch.start()
 
     def _drive_apart(self) -> None:
         error = self._drive(keep_error=True)

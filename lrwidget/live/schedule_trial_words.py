@@ -93,7 +93,7 @@ def ending(result: VerifyResult, is_displaced: bool = False) -> Ending:
     ranked = [standing for standing in result.ranking if standing.rank is not None]
     if len(ranked) < len(places):
         return _exploded(ranked, places)
-    return _compared(result, *ranked)
+    return _compared(*ranked)
 
 
 def _stopped(result: VerifyResult, is_displaced: bool) -> str:
@@ -119,7 +119,7 @@ def _exploded(ranked: list[Standing], places: dict[int, Standing]) -> Ending:
     return Ending(words, _CAUTION, "good" if survivor == SCHEDULE else "bad", survivor)
 
 
-def _compared(result: VerifyResult, first: Standing, second: Standing) -> Ending:
+def _compared(first: Standing, second: Standing) -> Ending:
     """Both came to their ends; the better one first."""
     num_steps = min(first.num_steps, second.num_steps)
     tail = tail_length(num_steps)

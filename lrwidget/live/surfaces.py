@@ -15,7 +15,7 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import ArrayLike, NDArray
 
-FloatArray = NDArray[np.float64]
+from lrwidget.result import FloatArray
 
 FLAT = 0.5  # the curvature along the floor of the two-dimensional valleys
 _NUM_HALF = 80  # points of each half of a contour
@@ -36,8 +36,8 @@ class Surface:
         The loss along the floor, zero at the lowest point.
     minima
         Where the profile is lowest: x, the global one first.
-    start_x, rise
-        Where walks begin; ``rise`` is the share of the start's loss that comes from standing off the floor.
+    start_x
+        x where walks begin; over two weights they begin beside the floor, at the loss `START_LOSS`.
     across
         The curvature across the floor, or None for a surface over one weight.
     floor
@@ -89,7 +89,13 @@ class Surface:
         return np.asarray(np.argmin(np.abs(x[..., None] - np.array(self.minima)), axis=-1))
 
     def contour(self, level: float) -> list[FloatArray]:
-        """The closed curves on which the loss equals ``level``, each of shape (k, 2)."""
+        """The closed curves on which the loss equals ``level``, each of shape (k, 2).
+
+        Raises
+        ------
+        ValueError
+            If the surface is one over a single weight.
+        """
         if self.across is None:
             raise ValueError(f"need a surface over two weights for contours, got {self.name!r} over one")
         roots = (self.profile - level).roots()

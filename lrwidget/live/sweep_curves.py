@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lrwidget.axes import with_margin
 from lrwidget.live.drawing import Range, evenly, shown_range
 from lrwidget.result import FloatArray
 from lrwidget.sweep_result import SweepRun
@@ -41,6 +42,4 @@ def shown_of_all(curves: list[SweepCurve]) -> Range:
     low = min(float(np.nanmin(curve.smoothed)) for curve in curves)
     high = max(curve.shown[1] for curve in curves)
     start = max(float(curve.smoothed[np.isfinite(curve.smoothed)][0]) for curve in curves)
-    top = min(high, start + _HEADROOM * (start - low))
-    margin = 0.05 * (top - low) or 0.05 * abs(top) or 0.5
-    return low - margin, top + margin
+    return with_margin(low, min(high, start + _HEADROOM * (start - low)))

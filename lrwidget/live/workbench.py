@@ -72,13 +72,15 @@ class Workbench:
         ------
         RuntimeError
             If one is under way, or all is closed.
-        ValueError
-            If what is only watched cannot be repeated.
+        TypeError, ValueError
+            If the number is no whole one from 1 on; if it is not 1 and the run is only watched.
         """
         if num_runs == 1:
             return self.driver.begin()
         if self.train_step is None:
-            raise ValueError(f"need num_runs=1 for a run that is only watched, got num_runs={num_runs}")
+            raise ValueError(
+                f"need num_runs=1 for a run that is only watched, got num_runs={num_runs}; repeat where it trains"
+            )
         step = self.train_step
         return self.driver.begin(lambda: self.session.settings.repeat_steps(step, num_runs))
 

@@ -215,6 +215,11 @@ def noam(peak: float, warmup_steps: int) -> Schedule:
     warmup_steps
         W, the number of steps in which the learning rate rises to the peak, at least 1.
 
+    Raises
+    ------
+    ValueError
+        If `warmup_steps` is below 1.
+
     References
     ----------
     Vaswani et al., "Attention is all you need", section 5.3, https://arxiv.org/abs/1706.03762

@@ -67,6 +67,11 @@ def warmup_stable_decay(
     num_cycles
         c, the number of whole waves of a cosine decay; 0.5 goes down once.
 
+    Raises
+    ------
+    ValueError
+        If warm-up and decay together take more than `total_steps`.
+
     References
     ----------
     Hägele et al., "Scaling laws and compute-optimal training beyond fixed training durations",

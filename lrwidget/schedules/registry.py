@@ -99,7 +99,8 @@ class Parameter:
     def _checked_number(self, value: Any) -> float:
         whole = self.kind in ("steps", "total", "count")
         if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
-            raise TypeError(f"need a {'whole ' if whole else ''}number for {self.name}, got {value!r}")
+            wanted, remedy = ("a whole number", "an int") if whole else ("a number", "a float")
+            raise TypeError(f"need {wanted} for {self.name}, got {value!r}; pass {remedy}")
         number: float = index(value) if isinstance(value, Integral) and whole else float(value)
         too_low = number <= self.least if self.above else number < self.least
         if too_low or number > self.most or not math.isfinite(number):
@@ -232,9 +233,9 @@ def _checked_milestones(name: str, value: Any) -> tuple[int, ...]:
     try:
         steps = tuple(value)
     except TypeError:
-        raise TypeError(f"need a sequence of steps for {name}, got {value!r}") from None
+        raise TypeError(f"need a sequence of steps for {name}, got {value!r}; pass a list") from None
     if any(isinstance(step, bool) or not isinstance(step, Integral) for step in steps):
-        raise TypeError(f"need whole numbers of steps for {name}, got {value!r}")
+        raise TypeError(f"need whole numbers of steps for {name}, got {value!r}; pass ints")
     steps = tuple(int(step) for step in steps)
     if not steps or steps[0] < 1 or any(later <= step for step, later in pairwise(steps)):
         raise ValueError(f"need {name} increasing and at least 1, got {name}={list(steps)}; sort them")

@@ -191,7 +191,8 @@ class Schedule:
         Raises
         ------
         ValueError
-            If the schedule has a momentum and the optimizer has none to set, or the factors do not match the groups.
+            If the schedule has a momentum and the optimizer has none to set, the factors do not match the groups, or
+            `first_step` is negative.
         """
         from .torch import ScheduledLR
 

@@ -44,6 +44,13 @@ def warmup(schedule: Schedule, warmup_steps: int, kind: str = "linear", start_lr
         The shape of the rise: "linear", "cosine" or "1-sqrt".
     start_lr
         The learning rate of step 0, at most that of the schedule's own step 0.
+
+    Raises
+    ------
+    TypeError
+        If `schedule` is no schedule.
+    ValueError
+        If `start_lr` lies above the schedule's first learning rate.
     """
     _check_schedule("schedule", schedule)
     first = schedule(0)
@@ -89,6 +96,13 @@ def join(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> Schedule:
         The schedules, in order, one at least.
     boundaries
         The steps at which the second and each further one takes over, increasing.
+
+    Raises
+    ------
+    TypeError
+        If one of `schedules` is no schedule.
+    ValueError
+        If there is no schedule, or not one boundary less than schedules; if the boundaries do not increase from 1 on.
     """
     parts, edges = tuple(schedules), tuple(index(boundary) for boundary in boundaries)
     for i, part in enumerate(parts):
@@ -140,6 +154,11 @@ def from_values(lrs: ArrayLike, momenta: ArrayLike | None = None) -> Schedule:
         The learning rate of each step, array (n,), finite and not negative.
     momenta
         The momentum of each step, array (n,), or None.
+
+    Raises
+    ------
+    ValueError
+        If either is not a row of finite numbers, none negative, or they differ in length.
     """
     rates = _recorded("lrs", lrs)
     moving = None if momenta is None else _recorded("momenta", momenta)

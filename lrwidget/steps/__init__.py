@@ -42,12 +42,15 @@ StepReturn: TypeAlias = SupportsFloat | StepOutput | Literal[_Skipped.SKIPPED]
 class TrainStep(Protocol):
     """One optimizer step at a given learning rate.
 
-    Raises `StopIteration` when its data are used up. The engine also looks at six optional attributes: ``lag``
-    (how many steps later a loss may be read, for devices that run ahead; 0 if absent), ``reseed(seed)`` (draw
-    other batches and other noise from here on; undone by leaving), ``set_momentum`` (a function that sets the
-    momentum of the steps to come, undone by leaving; None or absent if nothing can), ``model`` (what is trained: one
-    run at a time), ``steps_per_epoch`` (steps in one pass over the data; None or absent if not known) and ``rank``
-    (which of several processes that train together this one is; 0 alone draws and writes; 0 if absent).
+    Raises `StopIteration` when its data are used up. The engine also looks at three optional attributes:
+    ``lag`` (how many steps later a loss may be read, for devices that run ahead; 0 if absent), ``reseed(seed)`` (draw
+    other batches and other noise from here on; undone by leaving) and ``rank`` (which of several processes that train
+    together this one is; 0 alone draws and writes; 0 if absent).
+
+    The widget looks at five more: ``model`` (what is trained: one run at a time), ``steps_per_epoch`` (steps in one
+    pass over the data; None or absent if not known), ``set_momentum`` (a function that sets the momentum of the steps
+    to come, undone by leaving; None or absent if nothing can), ``set_lr(lr)`` (sets the rate of the training to come,
+    outside of a run) and ``code(lr)`` (a line of Python that uses a rate, given as text).
     """
 
     def __call__(self, lr: float, /) -> StepReturn: ...

@@ -80,7 +80,13 @@ class Batches:
         return num_batches if num_batches > 1 else None
 
     def reseed(self, seed: int) -> None:
-        """Begin again with other batches; the generators have been seeded."""
+        """Begin again with other batches; the generators have been seeded.
+
+        Raises
+        ------
+        ValueError
+            If the source can be read once only.
+        """
         if self.one_shot:
             raise ValueError(
                 "need batches that can be read again for repeated runs, got an iterator that can be read once; "
@@ -100,7 +106,13 @@ class Batches:
         return isinstance(self.source, Sized)
 
     def take(self, num_batches: int) -> list[Any]:
-        """The first batches of the source, at most so many."""
+        """The first batches of the source, at most so many.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
         first = list(islice(self.source, num_batches))
         if not first:
             raise ValueError(self._empty)

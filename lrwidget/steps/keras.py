@@ -17,7 +17,7 @@ from lrwidget.steps.interrupts import InterruptShield, shielded
 from lrwidget.steps.parts import Part, restore_parts
 
 _SHARED_GENERATOR = "global_seed_generator"
-_STREAM = 0x6C7277  # a number of our own: a repeat must not be the run it is compared with
+_STREAM = 0x6C7277  # a number that nobody seeds with: a repeat must not be the run it is compared with
 
 
 class KerasStep:
@@ -40,9 +40,12 @@ class KerasStep:
     TypeError
         If the model is no Keras model, or the batches cannot be iterated.
     ValueError
-        If the model is not built or compiled, has nothing to train, or its optimizer follows a schedule.
+        If the model is not built or compiled, has nothing to train, or its optimizer follows a schedule; when entered,
+        if the batches are none or have another form.
     RuntimeError
-        When entered while another run trains the same model.
+        When entered while another run trains the same model; when called without having been entered.
+    RestoreError
+        When left, if some part of the state could not be put back; it names the part, and all the rest was.
 
     Examples
     --------
@@ -107,7 +110,13 @@ class KerasStep:
             self._shield.lower()
 
     def reseed(self, seed: int) -> None:
-        """Draw other batches and other noise from here on; leaving the step undoes it."""
+        """Draw other batches and other noise from here on; leaving the step undoes it.
+
+        Raises
+        ------
+        ValueError
+            If the batches can be read once only.
+        """
         rng = np.random.default_rng((_STREAM, seed))
         number = int(rng.integers(2**31))
         random.seed(number)
@@ -123,7 +132,7 @@ class KerasStep:
 
 def _check_model(model: Any) -> None:
     if not isinstance(model, keras.Model):
-        raise TypeError(f"need a keras.Model, got {describe(model)}")
+        raise TypeError(f"need a keras.Model, got {describe(model)}; pass the model itself, built and compiled")
     if not model.built:
         raise ValueError("need a built model, got one without weights; call it on a batch, or model.build(input_shape)")
     if not model.compiled:

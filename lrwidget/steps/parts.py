@@ -17,7 +17,7 @@ class Part:
     path
         Where it was found.
     restore
-        Puts it back as it was when the part was made.
+        Puts it back as it was when the part was made; None where nothing does, or a subclass by its own `restore`.
     """
 
     __slots__ = ("_restore", "path")

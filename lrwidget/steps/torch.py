@@ -91,11 +91,16 @@ class TorchStep:
     Raises
     ------
     ValueError
-        If this cannot be trained: no parameters, all frozen, those of another model, no learning rate.
+        If this cannot be trained: no parameters, all frozen, those of another model, no learning rate; if a number
+        lies outside its range; when entered, if the batches are none or have another form.
     TypeError
-        If an argument has the wrong type, or some exclude each other.
+        If an argument has the wrong type, or some exclude each other; when entered, if the model is sharded by a
+        wrapper.
     RuntimeError
-        When entered while another run trains the same model.
+        If the parameters cannot have gradients (inference mode); when entered where gradients are off, or while another
+        run trains the same model; when called without having been entered.
+    RestoreError
+        When left, if some part of the state could not be put back; it names the part, and all the rest was.
 
     Examples
     --------
@@ -253,7 +258,9 @@ class TorchStep:
             If the batches can be read once only.
         """
         if self._state is None:
-            raise RuntimeError("need an entered train step to reseed, got one whose state is not saved")
+            raise RuntimeError(
+                "need an entered train step to reseed, got one whose state is not saved; use it in a with block"
+            )
         reseed_all(seed, self._state.generators)
         self._batches.reseed(seed)
         self._begin()

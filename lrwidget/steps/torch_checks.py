@@ -183,7 +183,9 @@ def check_options(
         raise TypeError(f"need a torch.nn.Module as the model, got {describe(model)}; wrap several in nn.ModuleList")
     for optimizer in optimizers:
         if not hasattr(optimizer, "param_groups") or not hasattr(optimizer, "step"):
-            raise TypeError(f"need a torch optimizer, or a list of them, got {describe(optimizer)}")
+            raise TypeError(
+                f"need a torch optimizer, or a list of them, got {describe(optimizer)}; pass torch.optim.SGD(...)"
+            )
     _check_sources(sources, ways["loss_fn"])
     for name, way in ways.items():
         _check_function(name, way)
@@ -236,12 +238,16 @@ def _check_function(name: str, value: object) -> None:
 
 def _check_numbers(counts: Mapping[str, object], max_grad_norm: object) -> None:
     """Whether the numbers are numbers, and in their range."""
-    for name, least in (("accumulation_steps", 1), ("num_validation_batches", 1), ("lag", 0)):
+    for name, least, remedy in (
+        ("accumulation_steps", 1, "1 does not accumulate"),
+        ("num_validation_batches", 1, "without validation the training loss is recorded"),
+        ("lag", 0, "0 reads each loss at once"),
+    ):
         count = counts[name]
         if isinstance(count, bool) or not isinstance(count, Integral):
             raise TypeError(f"need a whole number {name}, got {name}={count!r}; pass an int")
         if count < least:
-            raise ValueError(f"need {name} >= {least}, got {name}={count}")
+            raise ValueError(f"need {name} >= {least}, got {name}={count}; {remedy}")
     if max_grad_norm is None:
         return
     if isinstance(max_grad_norm, bool) or not isinstance(max_grad_norm, Real):

@@ -16,6 +16,8 @@ from lrwidget.steps.parts import Part, Path
 
 Place: TypeAlias = Literal["device", "host"]
 
+ITEMS_TYPES = (list, set, deque)  # whose items an `ItemsPart` puts back
+
 
 class DictPart(Part):
     """The entries of a dictionary and their order. Attributes of an object are one, too."""
@@ -251,6 +253,3 @@ def _as_bytes(contiguous: Tensor) -> Tensor:
 
 def _whole_storage(tensor: Tensor) -> Tensor:
     return torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(tensor.untyped_storage())
-
-
-ITEMS_TYPES = (list, set, deque)

@@ -14,7 +14,7 @@ from lrwidget.steps.parts import Part, Path
 Generator: TypeAlias = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
 GENERATOR_TYPES = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 
-_STREAM = 0x6C7277  # a number of our own
+_STREAM = 0x6C7277  # a number that nobody seeds with
 
 
 def generator_part(path: Path, generator: Generator) -> Part:

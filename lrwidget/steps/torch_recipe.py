@@ -74,7 +74,7 @@ class Recipe:
         ValueError
             If the optimizer cannot be trained by several processes.
         """
-        if self.update.closure and not ranks.is_alone:
+        if self.update.needs_closure and not ranks.is_alone:
             raise ValueError(
                 "need an optimizer without a closure where several processes train together, got one whose line search "
                 "would go other ways on each rank (LBFGS); take another optimizer, or one process"

@@ -60,6 +60,15 @@ class TorchSnapshot:
     place
         Where the copies of tensors live: on each tensor's own ``"device"``, in ``"host"`` memory, or ``"auto"``.
 
+    Attributes
+    ----------
+    generators
+        Those of the roots and of what they hold, to be seeded anew for a repeat.
+    num_bytes
+        Size of what the copies of tensors hold.
+    place
+        Where they live: ``"device"`` or ``"host"``.
+
     Raises
     ------
     TypeError

@@ -112,7 +112,7 @@ class Update:
         Whether to return the total norm, before clipping.
     scaler
         A gradient scaler for half precision.
-    closure
+    needs_closure
         Whether the optimizer evaluates the loss itself, as LBFGS does.
     """
 
@@ -121,17 +121,17 @@ class Update:
     max_grad_norm: float | None = None
     record_grad_norm: bool = False
     scaler: Any = None
-    closure: bool = False
+    needs_closure: bool = False
 
     @property
     def is_plain(self) -> bool:
         """Whether this is nothing but zero_grad, backward and one optimizer's step."""
-        special = self.closure or self.accumulation_steps > 1 or self.scaler is not None or self._wants_norm
+        special = self.needs_closure or self.accumulation_steps > 1 or self.scaler is not None or self._wants_norm
         return not special and len(self.optimizers) == 1
 
     def build(self, compute: Compute, batches: Iterator[Any]) -> Updater:
         """A function that takes one optimizer step and returns (loss, norm or None)."""
-        if self.closure:
+        if self.needs_closure:
             return self._with_closure(compute, batches)
         return self._general(compute, batches)
 

@@ -140,7 +140,7 @@ class CurveView:
             self._render_axes(curve)
             self._render_end(curve.end)
             if curve is not was:
-                self._render_losses(curve, was)
+                self._render_losses(curve)
             self._render_hover(frame, last)
             self.norms.render(curve.norms, curve is not was)
             set_traits(self.figure, fig_margin=_WIDE_MARGIN if self.norms.is_shown else _MARGIN)
@@ -168,7 +168,7 @@ class CurveView:
             ticks, labels = list(compress(ticks, is_clear)), list(compress(labels, is_clear))
         set_ticks(self._y_axis, ticks, [""] * len(ticks) if is_empty else labels)
 
-    def _render_losses(self, curve: Curve, was: Curve | None) -> None:
+    def _render_losses(self, curve: Curve) -> None:
         draw(self._points, *as_dots(curve.points))
         draw(self._line, *ending_finite(curve.line.lrs, curve.line.values))
         others = [*curve.tests, *(past.line for past in curve.past)]

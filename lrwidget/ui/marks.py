@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from bqplot import Mark
@@ -27,6 +27,25 @@ def past_colour(number: int) -> str:
     """The colour of an earlier run."""
     place = number % len(PAST["light"])
     return f"var(--lrw-past-{place}, {PAST['light'][place]})"
+
+
+def colour_variables(scope: str, name: str, colours: Mapping[str, Sequence[str]]) -> str:
+    """Rules that give the elements of a scope the variables ``--lrw-<name>-<i>``, others in the dark theme.
+
+    Parameters
+    ----------
+    scope
+        A selector.
+    name
+        What the colours are of.
+    colours
+        Those of the ``"light"`` and of the ``"dark"`` theme.
+    """
+    light, dark = (
+        " ".join(f"--lrw-{name}-{place}: {colour};" for place, colour in enumerate(colours[theme]))
+        for theme in ("light", "dark")
+    )
+    return f'{scope} {{ {light} }}\n[data-jp-theme-light="false"] {scope} {{ {dark} }}\n'
 
 
 def draw(mark: Mark, x: FloatArray, y: FloatArray) -> None:

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
-PERIOD_SECONDS = 0.1  # between two ticks of a run
+from lrwidget.live.budget import PERIOD_SECONDS
+
 REST_SECONDS = 0.05  # between two ticks that a user asks for, with a slider or the marker
 _LINGER_SECONDS = 1.0
 

@@ -8,7 +8,7 @@ import bqplot as bq
 import ipywidgets as widgets
 import numpy as np
 
-from lrwidget.axes import short_number
+from lrwidget.axes import short_number, with_margin
 from lrwidget.live.drawing import Range, drawable, spikes_kept
 from lrwidget.result import FloatArray
 from lrwidget.smoothing import smooth
@@ -123,6 +123,4 @@ def _shown(smoothed: Sequence[FloatArray]) -> Range | None:
     if not curves:
         return None
     low, start = min(float(curve.min()) for curve in curves), max(float(curve[0]) for curve in curves)
-    top = start + _HEADROOM * (start - low)
-    margin = 0.05 * (top - low) or 0.05 * abs(top) or 0.5
-    return low - margin, top + margin
+    return with_margin(low, start + _HEADROOM * (start - low))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from lrwidget.live.budget import PERIOD_SECONDS
 from lrwidget.live.run import Run
 from lrwidget.ui.front_end import is_live
-from lrwidget.ui.pump import PERIOD_SECONDS, Pump
+from lrwidget.ui.pump import Pump
 
 
 def start_or_run(run: Run[Any], pump: Pump) -> None:

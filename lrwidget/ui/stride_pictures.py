@@ -10,7 +10,8 @@ import numpy as np
 
 from lrwidget.axes import loss_ticks
 from lrwidget.live.descent import Walk, final_losses, lr_limit
-from lrwidget.live.surfaces import START_LOSS, FloatArray, Surface
+from lrwidget.live.surfaces import START_LOSS, Surface
+from lrwidget.result import FloatArray
 from lrwidget.ui.figures import AXIS_COLOURS, figure
 
 MIN_LR, MAX_LR = 1e-3, 10.0

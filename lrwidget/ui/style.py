@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipywidgets import HTML
 
 from lrwidget.ui import icons
-from lrwidget.ui.marks import PAST
+from lrwidget.ui.marks import PAST, colour_variables
 from lrwidget.ui.saved_picture import HIDING_RULE
 
 CSS = """
@@ -174,7 +174,6 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrw-run-row .lrw-run-name input:hover, .lrw-run-row .lrw-run-name input:focus { border-color: var(--lrw-edge); }
 .lrw-run-row .lrw-run-summary { color: var(--lrw-faint); }
 .lrw-run-row .lrw-run-summary .widget-html-content { font-size: 12px; }
-.lrw-curve { overflow: visible; padding: 0; gap: 0; }
 .lrw-figure { width: 100%; margin: 0; }
 /* On a busy page bqplot can leave the axes as they were before the figure had a width. It draws them anew when the
    width changes, as it does here once the marks are there. */
@@ -191,7 +190,7 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrw-figure .object_grp { cursor: default; }
 .lrw-figure .element[style*="--lrw-mark-line"], .lrw-figure .element[style*="--lrw-mark,"] { cursor: ew-resize; }
 .lrw-figure .svg-background .domain { stroke: var(--lrw-grid); }
-/* By their colours' names, not by classes of ours: these rules go into saved pictures, where nothing is around them. */
+/* By their colours' names, not by the widget's classes: they go into saved pictures, with nothing around them. */
 .bqplot > svg path[style*="--lrw-raw"] { stroke-linecap: round; }
 .bqplot > svg path[style*="--lrw-curve"] { stroke-linecap: round; stroke-linejoin: round; }
 .bqplot > svg .element[style*="--lrw-mark-line"] { transform: scale(0.1, 6); vector-effect: non-scaling-stroke; }
@@ -266,12 +265,5 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 
 def style_sheet() -> HTML:
     """The style sheet as a widget that is part of the tree, so that it goes wherever the widget is shown."""
-    return HTML(f"<style>{CSS}{HIDING_RULE}{_past_colours()}{icons.css()}</style>").add_class("lrw-style")
-
-
-def _past_colours() -> str:
-    light, dark = (
-        " ".join(f"--lrw-past-{place}: {colour};" for place, colour in enumerate(PAST[theme]))
-        for theme in ("light", "dark")
-    )
-    return f'.lrwidget {{ {light} }}\n[data-jp-theme-light="false"] .lrwidget {{ {dark} }}\n'
+    past = colour_variables(".lrwidget", "past", PAST)
+    return HTML(f"<style>{CSS}{HIDING_RULE}{past}{icons.css()}</style>").add_class("lrw-style")

@@ -10,15 +10,13 @@ import numpy as np
 
 from lrwidget.axes import short_number
 from lrwidget.live.sweep_tables import Table
+from lrwidget.ui.marks import colour_variables
 
 # Told apart by people who see few colours (Okabe and Ito), the strongest first; lighter ones for the dark theme.
-_LIGHT = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b07c00", "#56b4e9", "#8a6d3b", "#7f7f7f")
-_DARK = ("#56b4e9", "#f0953f", "#2ec49b", "#e3a1c8", "#f0c04a", "#7f9fe0", "#c8a878", "#a8a8a8")
-
-
-def _variables(colours: Sequence[str]) -> str:
-    return " ".join(f"--lrw-sweep-{index}: {colour};" for index, colour in enumerate(colours))
-
+_COLOURS = {
+    "light": ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b07c00", "#56b4e9", "#8a6d3b", "#7f7f7f"),
+    "dark": ("#56b4e9", "#f0953f", "#2ec49b", "#e3a1c8", "#f0c04a", "#7f9fe0", "#c8a878", "#a8a8a8"),
+}
 
 # bqplot takes no mixture as a colour, but a variable. Each is made where both of its colours are known.
 _NUM_SHADES = 20
@@ -28,9 +26,9 @@ _SHADES = " ".join(
 )
 
 CSS = (
-    f".lrwidget {{ {_variables(_LIGHT)} {_SHADES} }}"
-    f'[data-jp-theme-light="false"] .lrwidget {{ {_variables(_DARK)} }}'
-    """
+    colour_variables(".lrwidget", "sweep", _COLOURS)
+    + f".lrwidget {{ {_SHADES} }}"
+    + """
 .lrw-sweep { padding: var(--lrw-gap); gap: 8px; overflow: visible; }
 .lrw-sweep .lrw-choices { display: flex; flex-flow: row wrap; gap: 4px 16px; align-items: center; overflow: visible; }
 .lrw-sweep .lrw-choices > * { margin: 0; width: auto; }
@@ -58,9 +56,10 @@ CSS = (
 
 def colour(index: int, num_values: int) -> str:
     """The colour of the value with that index: one that stands out, or, of more than eight, a shade between two."""
-    if num_values > len(_LIGHT):
-        return f"var(--lrw-shade-{round(_NUM_SHADES * index / (num_values - 1))}, {_LIGHT[0]})"
-    return f"var(--lrw-sweep-{index}, {_LIGHT[index]})"
+    colours = _COLOURS["light"]  # the fallback is for saved pictures
+    if num_values > len(colours):
+        return f"var(--lrw-shade-{round(_NUM_SHADES * index / (num_values - 1))}, {colours[0]})"
+    return f"var(--lrw-sweep-{index}, {colours[index]})"
 
 
 def legend(name: str | None, values: Sequence[str]) -> str:

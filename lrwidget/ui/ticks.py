@@ -1,4 +1,4 @@
-"""Ticks of a bqplot axis with labels of our own."""
+"""Ticks of a bqplot axis with labels that bqplot would not write."""
 
 from __future__ import annotations
 

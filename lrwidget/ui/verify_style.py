@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lrwidget.ui.marks import colour_variables
+
 # Cold to warm with the learning rate, told apart by colour-blind eyes; beyond six the strokes differ, too.
 COLOURS = {
     "light": ("#3f9fd8", "#004f8a", "#009e73", "#b59b00", "#d55e00", "#b0578d", "#5b6670", "#8a5a2b", "#7a8288"),
@@ -77,8 +79,4 @@ _RULES = """
 
 def css() -> str:
     """The style sheet."""
-    light, dark = (
-        " ".join(f"--lrw-trial-{place}: {value};" for place, value in enumerate(COLOURS[theme]))
-        for theme in ("light", "dark")
-    )
-    return f'.lrw-verify {{ {light} }}\n[data-jp-theme-light="false"] .lrw-verify {{ {dark} }}\n{_RULES}'
+    return colour_variables(".lrw-verify", "trial", COLOURS) + _RULES

@@ -142,6 +142,8 @@ class LRFinderWidget(PublicTraits):
         ------
         RuntimeError
             If a run is under way, or the widget is closed.
+        TypeError, ValueError
+            If ``num_runs`` is no whole number from 1 on; in a widget that only watches, if it is not 1.
         """
         start_or_run(self._bench.begin(num_runs), self._pump)
 
@@ -158,6 +160,8 @@ class LRFinderWidget(PublicTraits):
         ------
         RuntimeError
             If a run is under way, or the widget is closed.
+        TypeError, ValueError
+            If ``num_runs`` is no whole number from 1 on; in a widget that only watches, if it is not 1.
         BaseException
             What the train step raises, Ctrl-C too; the widget shows it, and ``partial_result`` holds what there is.
         """
@@ -190,6 +194,8 @@ class LRFinderWidget(PublicTraits):
         ------
         TimeoutError
             If the run has not ended by then.
+        RuntimeError
+            If the train step itself calls it.
         BaseException
             What the train step raised; Ctrl-C, which stops the run.
         """

@@ -11,9 +11,6 @@ from collections.abc import Callable, Mapping
 from statistics import median, quantiles
 from typing import NamedTuple
 
-Contender = Callable[[], object]
-"""Prepares a fresh training and returns a function that is then timed."""
-
 
 class Times(NamedTuple):
     """Seconds of one call: of the whole process, on the wall, and of the calling thread alone."""
