@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -190,6 +191,26 @@ def test_reseeding_draws_other_batches_and_noise(batches):
     assert run(1) == run(1)
     assert len({run(None), run(0), run(1), run(2)}) == 4
     assert run(None) == run(None)
+
+
+def test_reseeding_is_refused_where_nothing_would_undo_it():
+    """Outside of a run no state is saved."""
+    with pytest.raises(RuntimeError, match=r"need an entered train step to reseed, got one .*; use it in a with block"):
+        KerasStep(make_model(), make_batches()).reseed(1)
+
+
+def test_random_states_after_runs_that_overlap_are_those_before_the_first():
+    """In two threads, whichever ends first."""
+    steps = [KerasStep(make_model(), make_batches()) for _ in range(2)]
+    random.seed(3)
+    before = random.getstate()
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as two:
+        for thread, step in zip((one, two), steps, strict=True):
+            thread.submit(step.__enter__).result()
+            random.random()
+        for thread, step in zip((one, two), steps, strict=True):
+            thread.submit(step.__exit__).result()
+    assert random.getstate() == before
 
 
 def test_a_loss_scaled_model():

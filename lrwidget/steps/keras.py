@@ -14,6 +14,7 @@ from lrwidget.steps import StepReturn
 from lrwidget.steps.batches import Batches, describe
 from lrwidget.steps.claims import claim, release
 from lrwidget.steps.interrupts import InterruptShield, shielded
+from lrwidget.steps.overlap import RandomStates
 from lrwidget.steps.parts import Part, restore_parts
 
 _SHARED_GENERATOR = "global_seed_generator"
@@ -58,6 +59,7 @@ class KerasStep:
         self.model = model
         self._batches = Batches(batches)
         self._saved: list[Part] = []
+        self._random: RandomStates | None = None
         self._claimed: set[int] = set()
         self._shield = InterruptShield()
         self._is_entered = False
@@ -92,6 +94,8 @@ class KerasStep:
         self._shield.raise_()
         try:
             self._saved = list(_saved_parts(self.model))
+            self._random = RandomStates(_random_parts())
+            self._saved += self._random.parts
             _check_batch(self._batches.start())
             self._is_entered = True
         except BaseException:
@@ -106,6 +110,8 @@ class KerasStep:
             self._batches.end()
             restore_parts(saved)
         finally:
+            if self._random is not None:
+                self._random.end()
             release(self._claimed)
             self._shield.lower()
 
@@ -114,9 +120,15 @@ class KerasStep:
 
         Raises
         ------
+        RuntimeError
+            If the step has not been entered.
         ValueError
             If the batches can be read once only.
         """
+        if not self._is_entered:
+            raise RuntimeError(
+                "need an entered train step to reseed, got one whose state is not saved; use it in a with block"
+            )
         rng = np.random.default_rng((_STREAM, seed))
         number = int(rng.integers(2**31))
         random.seed(number)
@@ -175,8 +187,12 @@ def _saved_parts(model: Any) -> Iterable[Part]:
     for variable in (*model.variables, *model.metrics_variables, *model.optimizer.variables):
         yield _variable_part(variable)
     if keras.backend.backend() == "torch":
+        import torch
+
+        from lrwidget.steps.torch_random import switch_parts
+
         yield from map(_gradient_part, model.trainable_variables)
-    yield from _random_parts()
+        yield from switch_parts(torch.device("cpu"))
     # What Keras functions without a seed of their own draw from: made by the first of them.
     shared = global_state.get_global_attribute(_SHARED_GENERATOR)
     if shared is not None:
@@ -198,10 +214,9 @@ def _random_parts() -> Iterator[Part]:
     if keras.backend.backend() == "torch":
         import torch
 
-        from lrwidget.steps.torch_random import random_parts, switch_parts
+        from lrwidget.steps.torch_random import random_parts
 
         yield from random_parts(torch.device("cpu"))
-        yield from switch_parts(torch.device("cpu"))
         return
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     yield Part(("Python RNG",), lambda: random.setstate(python_state))
