@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrwidget.explosion import is_unstable, mean_onset, onsets
+from lrwidget.explosion import mean_onset, onsets
+from lrwidget.instability import is_unstable
 from lrwidget.once import once_per_curve
 from lrwidget.result import FloatArray
 from lrwidget.significance import WINDOW_DECADES, rise_before_end, significance

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 
 from lrwidget.analysis import MIN_LOSSES, Curve, analyse
 from lrwidget.axes import short_number
-from lrwidget.explosion import TAIL_RANK, THROWN_BACK_NOISE
+from lrwidget.explosion import THROWN_BACK_NOISE
+from lrwidget.instability import TAIL_RANK
 from lrwidget.result import FloatArray
 from lrwidget.smoothing import HUGE
 
