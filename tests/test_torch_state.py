@@ -81,6 +81,8 @@ MAKES = {
     "expanded": lambda: torch.rand(3).expand(5, 3),
     "channels last": lambda: torch.rand(2, 3, 4, 4).to(memory_format=torch.channels_last),
     "strided": lambda: torch.rand(4, 6)[:, ::2],
+    "slice": lambda: torch.rand(8)[1:4],
+    "slice of bytes": lambda: torch.randint(0, 255, (9,), dtype=torch.uint8)[3:8],
     "complex": lambda: torch.rand(3, dtype=torch.complex64),
     "bfloat16": lambda: torch.rand(3, dtype=torch.bfloat16),
     "bool": lambda: torch.tensor([True, False]),

@@ -127,8 +127,10 @@ class Memory(Part):
 
     def _is_unchanged(self) -> bool:
         live, saved = self._live, self.saved
-        is_plain = live.layout is torch.strided and live.is_contiguous()
-        return is_plain and live.shape == saved.shape and torch.equal(_as_bytes(live), _as_bytes(saved))
+        if live.layout is not torch.strided or not live.is_contiguous() or live.shape != saved.shape:
+            return False
+        words = _widest_words(live)  # as fast as copying; byte by byte it takes eight times as long
+        return torch.equal(_as_words(live, words), _as_words(saved, words))
 
 
 class TensorPart(Part):
@@ -247,8 +249,15 @@ def _version(tensor: Tensor) -> int:
     return -1 if tensor.is_inference() else tensor._version
 
 
-def _as_bytes(contiguous: Tensor) -> Tensor:
-    return contiguous.detach().reshape(-1).view(torch.uint8)
+def _widest_words(contiguous: Tensor) -> torch.dtype:
+    """The largest integers that a tensor's memory is a whole number of, from its place in the storage on."""
+    first_byte = contiguous.storage_offset() * contiguous.element_size()
+    words = {8: torch.int64, 4: torch.int32, 2: torch.int16, 1: torch.uint8}
+    return next(dtype for size, dtype in words.items() if (first_byte | contiguous.nbytes) % size == 0)
+
+
+def _as_words(contiguous: Tensor, dtype: torch.dtype) -> Tensor:
+    return contiguous.detach().reshape(-1).view(dtype)
 
 
 def _whole_storage(tensor: Tensor) -> Tensor:
