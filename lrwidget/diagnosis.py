@@ -63,12 +63,15 @@ class Diagnosis:
         What to check or to change; empty where there is nothing to do.
     extend_to
         The max_lr to try next where the range may be too small, else None.
+    needs_repeats
+        Whether noise may hide what repeats, or more steps, show.
     """
 
     kind: Kind
     message: str
     advice: str = ""
     extend_to: float | None = None
+    needs_repeats: bool = False
 
 
 def diagnose(lrs: ArrayLike, losses: ArrayLike) -> Diagnosis:
@@ -157,10 +160,10 @@ def _of_explosion(curve: Curve, explosion: int) -> Diagnosis:
         if _decades_to(curve, explosion) < FALLING_DECADES:
             return _explodes_from_start(curve.lrs[0])
         message = "The loss does not visibly fall, but it shows where training becomes unstable."
-        return Diagnosis("ok", message, MORE_EVIDENCE)
+        return Diagnosis("ok", message, MORE_EVIDENCE, needs_repeats=True)
     if not has_risen and curve.fall > HIDDEN_FALL * curve.noise:
         message = "No fall stands out from the noise before the loss is thrown up."
-        return Diagnosis("no_decrease", message, f"{MORE_EVIDENCE} {UPHILL}")
+        return Diagnosis("no_decrease", message, f"{MORE_EVIDENCE} {UPHILL}", needs_repeats=True)
     return Diagnosis("no_decrease", "The loss never falls below its start, it only rises.", UPHILL)
 
 
@@ -168,7 +171,7 @@ def _of_fluctuations(curve: Curve) -> Diagnosis:
     """Of a curve that shows nothing but noise up to its end."""
     if float(np.sort(curve.losses)[-TAIL_RANK]) > curve.start + THROWN_BACK_NOISE * curve.noise:
         message = "The loss is thrown up here and there, and no fall stands out from it."
-        return Diagnosis("noise", message, MORE_EVIDENCE)
+        return Diagnosis("noise", message, MORE_EVIDENCE, needs_repeats=True)
     extend_to = _one_decade_up(curve.lrs[-1])
     largest = float(np.abs(curve.losses).max())
     if curve.lrs[-1] * largest < STANDSTILL:
@@ -186,6 +189,7 @@ def _of_fluctuations(curve: Curve) -> Diagnosis:
         "Check that the optimizer holds this model's parameters; if it does, raise max_lr to "
         f"{lr_text(extend_to)}, or use more steps or repeats.",
         extend_to,
+        needs_repeats=True,
     )
 
 

@@ -152,7 +152,7 @@ def test_where_noise_may_hide_a_fall_no_rise_is_claimed() -> None:
     without = [diagnosis for diagnosis in found if diagnosis.kind == "no_decrease"]
     assert len(without) > 5
     assert not any("only rises" in diagnosis.message for diagnosis in without)
-    assert all("repeats" in diagnosis.advice for diagnosis in without)
+    assert all("repeats" in diagnosis.advice and diagnosis.needs_repeats for diagnosis in without)
 
 
 HEAVY = {
@@ -218,6 +218,7 @@ def test_every_kind_is_found_in_any_unit_and_advised_on(kind: str, factor: float
     assert diagnosis.message.endswith(".")
     assert diagnosis.message.count(". ") == 0
     assert (diagnosis.advice == "") == (kind == "ok")
+    assert diagnosis.needs_repeats == ("repeats" in diagnosis.advice)
 
 
 def test_a_range_that_is_too_small_says_how_far_to_go() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import threading
 import time
 import weakref
@@ -89,6 +90,11 @@ def widget_of(widget: Any, kind: type, **traits: object) -> Any:
 def click(widget: Any, name: str) -> None:
     button = widget_of(widget, ipywidgets.Button, description=name)
     button.comm.play({"method": "custom", "content": {"event": "click"}})
+
+
+def is_shown(part: Any) -> bool:
+    """Whether a part that takes itself away is there."""
+    return bool(part.layout.display != "none")
 
 
 def move(widget: Any, value: object) -> None:
@@ -605,6 +611,23 @@ def test_verify_and_repeat(live: None) -> None:
     assert set(widget.to_dataframe()["run"]) == {"Run 2.1", "Run 2.2", "Run 2.3"}
     assert widget.run(num_runs=2) is widget.result
     assert weights == {"w": 4.0}
+    widget.close()
+
+
+def test_where_noise_may_hide_a_fall_three_range_tests_are_offered(live: None) -> None:
+    """A button by the verdict runs them, and is gone once they have been run; nor is it where nobody can repeat."""
+    rng = random.Random(0)
+    step = RestoringStep(lambda lr: 2 + 0.1 * rng.gauss(0, 1), save=rng.getstate, restore=rng.setstate)
+    widget = LRFinderWidget(step)
+    offered = widget._body.verdict.repeat
+    assert not is_shown(offered)
+    assert widget.run().diagnosis.kind == "noise"
+    assert is_shown(offered)
+    click(widget, "Run 3 range tests")
+    assert len(widget.wait(SECONDS).results) == 3  # type: ignore[union-attr]
+    assert not is_shown(offered)
+    widget.run()
+    assert is_shown(offered)
     widget.close()
 
 

@@ -142,12 +142,15 @@ class Verdict:
         What to check or to do; may be empty.
     extend_to
         The max_lr to try next, or None.
+    needs_repeats
+        Whether several range tests may show what a single one does not.
     """
 
     mood: str
     text: str
     advice: str = ""
     extend_to: float | None = None
+    needs_repeats: bool = False
 
 
 @dataclass(frozen=True)

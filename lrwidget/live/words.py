@@ -107,7 +107,8 @@ def verdict_on(progress: Progress, reading: Reading | None, remark: str) -> Verd
     if suggestion.lr is not None and suggestion.reason not in texts:
         texts.append(suggestion.reason)
     advice = " ".join(text for text in (diagnosis.advice, remark) if text)
-    return Verdict("good" if is_good else "bad", " ".join(texts), advice, diagnosis.extend_to)
+    mood = "good" if is_good else "bad"
+    return Verdict(mood, " ".join(texts), advice, diagnosis.extend_to, diagnosis.needs_repeats)
 
 
 def typical_remark(selected_lr: float | None, typical: tuple[float, float] | None, architecture: str) -> str:

@@ -59,7 +59,7 @@ class Body:
         self.marker = Marker(session, act)
         self.range_test = RangeTestTab(session, act, self.marker)
         self.tabs = Tabs(self._tab_makers(), act, lock)
-        self.verdict = VerdictView(session, act)
+        self.verdict = VerdictView(session, act, None if bench.train_step is None else self._on_repeat_click)
         self.picture = SavedPicture()
         chosen = Box([self.marker.box, self.verdict.box]).add_class("lrw-chosen")
         footer = VBox([self.verdict.error, chosen]).add_class("lrw-footer")
@@ -113,6 +113,7 @@ class Body:
             self._bench.begin().start()
 
     def _on_repeat_click(self, num_runs: int) -> None:
-        self.controls.listen_from_here()
-        self._bench.begin(num_runs).start()
-        self.tabs.open("Range test")
+        if not self._bench.session.is_busy:
+            self.controls.listen_from_here()
+            self._bench.begin(num_runs).start()
+            self.tabs.open("Range test")

@@ -244,6 +244,7 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrw-chosen { display: flex; flex-flow: column; gap: 8px; overflow: visible; }
 .lrw-words { flex: 1 1 auto; min-width: 0; gap: 6px; overflow: visible; }
 @container (min-width: 820px) { .lrw-chosen { flex-flow: row; gap: 12px; align-items: flex-start; } }
+.lrw-remedies { flex-flow: row wrap; gap: 6px; overflow: visible; }
 .lrw-error { gap: 6px; overflow: visible; min-width: 0; }
 .lrw-error > button { align-self: flex-start; }
 .lrw-verdict { display: flex; gap: 10px; padding: 5px 10px; border-radius: 4px; background: var(--lrw-soft);

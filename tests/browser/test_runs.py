@@ -8,6 +8,15 @@ from tests.browser.widget import Widget
 
 FAST = "seconds = 0"
 
+NOISE = """
+import random
+from lrwidget import LRFinderWidget, RestoringStep
+rng = random.Random(0)
+step = RestoringStep(lambda lr: 2 + 0.1 * rng.gauss(0, 1), save=rng.getstate, restore=rng.setstate)
+widget = LRFinderWidget(step)
+widget
+"""
+
 
 @pytest.fixture
 def widget(lab: LabPage) -> Widget:
@@ -81,3 +90,17 @@ def test_a_loss_that_still_falls_has_its_remedy(lab: LabPage, widget: Widget) ->
     widget.button("Run").click()
     lab.wait_until("widget.state == 'done' and len(widget.to_dataframe(all_runs=True)['run'].unique()) == 2")
     assert lab.evaluate("widget.result.lrs[-1]") == pytest.approx(wanted)
+
+
+def test_where_noise_may_hide_a_fall_repeats_are_a_click_away(lab: LabPage) -> None:
+    """Three range tests begin at once; their verdict no longer offers them."""
+    lab.open(lab.server.add_notebook("noise.ipynb", NOISE))
+    lab.run_cell(0)
+    widget = Widget(lab)
+    widget.button("Run").click()
+    widget.wait_for_state("done")
+    repeat = widget.button("Run 3 range tests")
+    repeat.click()
+    lab.wait_until("hasattr(widget.result, 'results') and len(widget.result.results) == 3")
+    repeat.wait_for(state="hidden")
+    assert lab.evaluate("widget.to_dataframe()['run'].nunique()") == 3
