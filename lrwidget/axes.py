@@ -11,6 +11,7 @@ from lrwidget.smoothing import noise_level
 
 _MEANINGFUL = 4.0  # a fall of that many noise levels is what the curve is about
 _HEADROOM = 0.5  # share of that fall by which the rise after it stays visible
+_TYPICAL, _ROOM = (0.1, 0.9), 3.0  # without one: so many times the distance of these quantiles
 
 
 def short_number(value: float) -> str:
@@ -43,6 +44,11 @@ def loss_range(losses: FloatArray, smoothed: FloatArray) -> tuple[float, float]:
     if fall > _MEANINGFUL * noise_level(raw):
         top = min(top, start + _HEADROOM * fall)
         raw = raw[: lowest + 1]
+    else:
+        usual_low, usual_high = np.quantile(curve, _TYPICAL)
+        if usual_low < usual_high:
+            top = min(top, start + _ROOM * float(usual_high - usual_low))
+            raw = raw[curve <= top]
     # The raw points scatter about the line; single wild ones may fall off the picture.
     raw_low, raw_high = np.quantile(raw, [0.02, 0.98])
     low, high = min(bottom, float(raw_low)), max(top, float(raw_high))

@@ -47,6 +47,24 @@ def test_loss_range_is_not_squashed_by_an_explosion() -> None:
         assert high - low < 2
 
 
+def test_loss_range_of_a_fall_among_noise_is_not_squashed_either() -> None:
+    """A fall of two noise levels takes a fifth of the picture, however high the loss explodes after it."""
+    for explosion in (10.0, 1e4, 1e12):
+        losses = falling_curve(explosion, noise=0.5)
+        low, high = loss_range(losses, smooth(LRS, losses))
+        assert low < 1 < 2 < high
+        assert high - low < 5
+
+
+def test_loss_range_of_what_only_rises_shows_the_rise() -> None:
+    """Without noise, and up to where it explodes."""
+    losses = 1 + 0.2 * np.maximum(np.log10(LRS) + 4, 0)
+    losses[-3:] = [5.0, 500.0, 5e5]
+    low, high = loss_range(losses, losses)
+    assert low < 1
+    assert losses[-4] < high < 10
+
+
 def test_loss_range_shows_all_of_a_gentle_rise() -> None:
     """A rise that does not squash the fall is shown whole."""
     losses = falling_curve(1.2)
