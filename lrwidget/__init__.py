@@ -5,7 +5,9 @@ The public names are loaded on first use, so ``import lrwidget`` imports no fram
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -31,8 +33,7 @@ _HOMES = {
     "Race": "lrwidget.ui.race",
 }
 _MODULES = {"schedules"}
-
-__all__ = [*_HOMES, *_MODULES, "__version__"]  # noqa: PLE0604
+_NAMES = [*_HOMES, *_MODULES, "__version__"]
 
 if TYPE_CHECKING:
     from lrwidget import schedules as schedules
@@ -61,8 +62,19 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(_HOMES[name]), name)
     if name in _MODULES:
         return import_module(f"lrwidget.{name}")
+    if name == "__all__":
+        return [name for name in _NAMES if name not in _left_out()]
     raise AttributeError(f"module 'lrwidget' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(_NAMES)
+
+
+def _left_out() -> set[str]:
+    """What a star import does not take: steps of frameworks that are not installed.
+
+    Nor Keras's, unless Keras is loaded: it chooses its backend when it is, and fails where it finds none.
+    """
+    missing = set() if find_spec("torch") else {"TorchStep"}
+    return missing if "keras" in sys.modules else missing | {"KerasStep"}

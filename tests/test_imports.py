@@ -1,6 +1,7 @@
 """Who may import whom, and what an import costs: each question is asked in a fresh interpreter."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -100,11 +101,30 @@ def test_the_widget_needs_no_framework() -> None:
 
 
 def test_every_public_name_can_be_imported() -> None:
-    """Each name in `__all__` is found, listed by `dir`, and an unknown one is an AttributeError that names it."""
-    assert [name for name in lrwidget.__all__ if getattr(lrwidget, name, None) is None] == []
+    """Each name that `dir` lists is found, and an unknown one is an AttributeError that names it."""
+    assert [name for name in dir(lrwidget) if getattr(lrwidget, name, None) is None] == []
     assert set(lrwidget.__all__) <= set(dir(lrwidget))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         lrwidget.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("before", "steps"),
+    [
+        ("", {"TorchStep"}),
+        ("sys.modules['torch'] = None", set()),
+        ("os.environ['KERAS_BACKEND'] = 'torch'; import keras", {"TorchStep", "KerasStep"}),
+    ],
+    ids=["with PyTorch", "without", "with Keras loaded"],
+)
+def test_a_star_import_takes_what_is_there(before: str, steps: set[str]) -> None:
+    """It fails for no framework that is missing, and loads none that has no backend: Keras without one cannot be."""
+    code = f"import os, sys; {before}\nfrom lrwidget import *\nprint(*(name for name in globals() if name[0] != '_'))"
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    names = set(done.stdout.split())
+    assert {"LearningRateFinder", "LRFinderWidget", "suggest", "schedules"} <= names
+    assert names & {"TorchStep", "KerasStep"} == steps
 
 
 def test_import_costs_little_beyond_numpy() -> None:
