@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrwidget.explosion import mean_onset, onsets
-from lrwidget.instability import is_unstable
+from lrwidget.instability import is_unstable, rise_before
 from lrwidget.once import once_per_curve
 from lrwidget.result import FloatArray
-from lrwidget.significance import WINDOW_DECADES, rise_before_end, significance
+from lrwidget.significance import WINDOW_DECADES, significance
 from lrwidget.smoothing import (
     HUGE,
     ROUNDING,
@@ -69,7 +69,7 @@ class Curve:
         The share of these views in which there is an explosion.
     rise
         How far the losses just before the explosion lie above all before, by rank, in standard deviations; 0 without
-        an explosion.
+        an explosion, and where it is a jump.
     is_unstable
         Whether the explosion is one of training at the edge of stability rather than a mere rise.
     is_cut
@@ -147,7 +147,7 @@ def _read(lrs: FloatArray, losses: FloatArray) -> Curve | None:
     smoothed = _smoothed(lrs, np.minimum(levels[:end], ceiling), steps_per_decade)
     minimum = int(np.argmin(smoothed[:end]))
     fall = start - float(smoothed[minimum])
-    rise = 0.0 if explosion is None else rise_before_end(losses[:explosion], steps_per_decade)
+    rise = 0.0 if explosion is None else rise_before(losses, explosion, start, noise, steps_per_decade)
     return Curve(
         lrs=lrs,
         losses=losses,

@@ -9,9 +9,11 @@ from __future__ import annotations
 from statistics import NormalDist
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from lrwidget.explosion import THROWN_BACK_NOISE
 from lrwidget.result import FloatArray
+from lrwidget.significance import rise_before_end
 from lrwidget.smoothing import HUGE, ROUNDING, running_median
 
 # Violent is what comes so high within so many decades: out of a calm, and after a rise of a standard deviation.
@@ -19,6 +21,8 @@ VIOLENT_DECADES = 0.5
 VIOLENT_HEIGHT, VIOLENT_HEIGHT_RISEN = 18.0, 25.0
 # Such a share of it is enough where it is reached at once.
 AT_ONCE = 0.6
+# Out of home to such a height within so many decades is a jump, and no rise that goes on, whatever was before.
+JUMP_HEIGHT, JUMP_DECADES = 20.0, 0.16
 # Thrown up and down is what has been out and comes home again,
 OUT_HEIGHT, HOME_HEIGHT = 8.0, 2.0
 # or what drops by more in all than noise does. In a step normal noise drops by so much, and its drops have such a
@@ -52,12 +56,34 @@ def is_unstable(
     """
     if noise <= 10 * ROUNDING * abs(start):
         return False  # without noise to hide it a fall would show
-    scatter = _scatter(losses[: round(CALM_FRACTION * explosion)], noise)
-    with np.errstate(over="ignore"):  # a noise near the smallest number
-        heights = np.clip((losses - start) / scatter, -HUGE, HUGE)
+    heights = _heights(losses, explosion, start, noise)
     comes_home = bool(((heights < HOME_HEIGHT) & (np.maximum.accumulate(heights) > OUT_HEIGHT)).any())
     after = heights[explosion:]
     return comes_home or _drops(after) or _is_violent(after, rise, steps_per_decade)
+
+
+def rise_before(losses: FloatArray, explosion: int, start: float, noise: float, steps_per_decade: float) -> float:
+    """How far a loss has risen before it explodes, in standard deviations; 0 where it jumps up out of home.
+
+    Parameters
+    ----------
+    losses, explosion, start, noise, steps_per_decade
+        As for `is_unstable`.
+    """
+    heights = _heights(losses, explosion, start, noise)
+    steps = min(max(1, round(JUMP_DECADES * steps_per_decade)), len(heights) - 1)
+    before = sliding_window_view(heights[max(explosion - steps, 0) : -1], steps).min(axis=1)
+    if (heights[-len(before) :][before < HOME_HEIGHT] > JUMP_HEIGHT).any():
+        return 0.0
+    return rise_before_end(losses[:explosion], steps_per_decade)
+
+
+def _heights(losses: FloatArray, explosion: int, start: float, noise: float) -> FloatArray:
+    """The losses in noise levels above home, shape (n,)."""
+    scatter = _scatter(losses[: round(CALM_FRACTION * explosion)], noise)
+    with np.errstate(over="ignore"):  # a noise near the smallest number
+        heights: FloatArray = np.clip((losses - start) / scatter, -HUGE, HUGE)
+    return heights
 
 
 def _drops(heights: FloatArray) -> bool:

@@ -135,6 +135,17 @@ def test_a_run_that_ends_soon_shows_an_explosion_where_it_was_calm_before(risen:
         assert all(0.01 < lr / lrs[-4] < 1 for lr in rates)
 
 
+def test_a_jump_is_an_explosion_whatever_the_noise_was_before() -> None:
+    """Up from where the loss was at the start to twenty noise levels and on, within two steps: no rise does that."""
+    lrs, found = sweep()[:82], []
+    for seed in range(50):
+        heights = noise(seed, 82)
+        heights[-10:-4] += 2
+        heights[-4:] = [0.5, 23, 110, 560]
+        found.append(suggest(lrs, 0.4 + 0.06 * heights).lr)
+    assert found.count(None) <= 2
+
+
 def test_a_shift_of_the_level_is_no_repetition() -> None:
     """A loss that is a little higher from the middle on, as other data make it, is no round of batches."""
     for seed in range(20):
