@@ -193,6 +193,16 @@ def test_reseeding_draws_other_batches_and_noise(batches):
     assert run(None) == run(None)
 
 
+def test_an_error_says_what_the_batch_was():
+    """A loader's odd batch comes late: its form is told."""
+    odd = (np.zeros((3, 4), "float32"), np.zeros(3, int))
+    with pytest.raises(ValueError, match="shape") as caught:
+        finder.range_test(KerasStep(make_model(), [make_batches()[0], odd]))
+    assert [note for note in caught.value.__notes__ if "the batch was" in note] == [
+        "lrwidget: the batch was (ndarray float32 [3, 4], ndarray int64 [3])"
+    ]
+
+
 def test_reseeding_is_refused_where_nothing_would_undo_it():
     """Outside of a run no state is saved."""
     with pytest.raises(RuntimeError, match=r"need an entered train step to reseed, got one .*; use it in a with block"):

@@ -150,6 +150,11 @@ def _is_single(source: Any) -> bool:
     return isinstance(source, tuple | list) and len(source) > 1 and hasattr(source[-1], "shape")
 
 
+def note_batch(error: Exception, batch: object) -> None:
+    """Have the error say what the batch was that it came with."""
+    error.add_note(f"lrwidget: the batch was {describe(batch)}")
+
+
 def describe(value: Any) -> str:
     """The form of a batch in one line: ``(Tensor float32 [8, 3], Tensor int64 [8])``."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):

@@ -11,7 +11,7 @@ import numpy as np
 from keras.src.backend.common import global_state
 
 from lrwidget.steps import StepReturn
-from lrwidget.steps.batches import Batches, describe
+from lrwidget.steps.batches import Batches, describe, note_batch
 from lrwidget.steps.claims import claim, release
 from lrwidget.steps.interrupts import InterruptShield, shielded
 from lrwidget.steps.overlap import RandomStates
@@ -71,7 +71,11 @@ class KerasStep:
         batch = next(self._batches.stream)
         model.optimizer.learning_rate = lr
         model.reset_metrics()  # the loss that train_on_batch returns is a running mean in some versions
-        loss: float = model.train_on_batch(*batch, return_dict=True)["loss"]
+        try:
+            loss: float = model.train_on_batch(*batch, return_dict=True)["loss"]
+        except Exception as error:
+            note_batch(error, batch)
+            raise
         return loss
 
     @property

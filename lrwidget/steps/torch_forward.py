@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from lrwidget.steps.batches import describe
+from lrwidget.steps.batches import note_batch
 from lrwidget.steps.torch_batches import to_device
 from lrwidget.steps.torch_checks import check_loss
 
@@ -106,11 +106,6 @@ def told(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
             raise
 
     return tell
-
-
-def note_batch(error: Exception, batch: Any) -> None:
-    """Have the error say what the batch was that it came with."""
-    error.add_note(f"lrwidget: the batch was {describe(batch)}")
 
 
 def make_validation(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lrwidget.steps import SKIPPED, StepReturn
+from lrwidget.steps.batches import note_batch
 from lrwidget.steps.torch_batches import TorchBatches, is_elsewhere
 from lrwidget.steps.torch_checks import check_batch
 from lrwidget.steps.torch_distributed import Alone
@@ -22,7 +23,6 @@ from lrwidget.steps.torch_forward import (
     make_compute,
     make_validation,
     moved,
-    note_batch,
     told,
 )
 from lrwidget.steps.torch_readback import Reader, make_reader
