@@ -44,9 +44,11 @@ def significance(levels: FloatArray, start: float, noise: float, steps_per_decad
     those of normal noise, whatever its distribution; on the other hand they do not show how large a fall is.
     """
     late_noise = max(noise_level(levels), ROUNDING * abs(start))
-    by_size = _fall_significance(levels - start, (noise, late_noise), steps_per_decade)
-    by_rank = _fall_significance(_normal_scores(levels), (1.0, 1.0), steps_per_decade)
-    return min(by_size, max(1 + RANK_SLOPE * (by_rank / FALL_BY_RANK - 1), 0.0))
+    # Both readings in one array: there is little in each, and much around it.
+    anywhere, at_the_end = _largest_falls(np.stack([levels - start, _normal_scores(levels)]), steps_per_decade)
+    by_size = max(_in_units(anywhere[0], noise) / FALL_ANYWHERE, _in_units(at_the_end[0], late_noise) / FALL_AT_THE_END)
+    by_rank = max(anywhere[1] / FALL_ANYWHERE, at_the_end[1] / FALL_AT_THE_END)
+    return float(min(by_size, max(1 + RANK_SLOPE * (by_rank / FALL_BY_RANK - 1), 0.0)))
 
 
 def rise_before_end(levels: FloatArray, steps_per_decade: float) -> float:
@@ -80,33 +82,39 @@ def _normal_quantiles(n: int) -> FloatArray:
     return np.array([normal.inv_cdf((i + 0.5) / n) for i in range(n)])
 
 
-def _fall_significance(levels: FloatArray, noises: tuple[float, float], steps_per_decade: float) -> float:
-    """The larger of two tests for a fall, each relative to what noise alone may reach.
+def _largest_falls(readings: FloatArray, steps_per_decade: float) -> tuple[FloatArray, FloatArray]:
+    """Two tests for a fall, on readings of shape (k, n): how far each falls at most, in standard errors of noise 1.
 
-    One looks for it anywhere, the other in the last decade; the latter knows where to look, so it needs less. `noises`
-    are the levels that either takes for noise.
+    One looks for it anywhere, the other in the last decade; the latter knows where to look, so it needs less. It is 0
+    where there is less than three decades.
     """
+    num_levels = readings.shape[1]
     decade = max(5, round(steps_per_decade))
     widths = [max(3, round(decades * steps_per_decade)) for decades in WINDOWS_DECADES]
-    opening = min(decade, max(1, len(levels) // 3))
-    anywhere = _largest_fall(levels, opening, widths, noises[0]) / FALL_ANYWHERE
-    if len(levels) < 3 * decade:
-        return anywhere
-    return max(anywhere, _largest_fall(levels, len(levels) - decade, widths[:1], noises[1]) / FALL_AT_THE_END)
+    opening = min(decade, max(1, num_levels // 3))
+    sums = np.concatenate([np.zeros((len(readings), 1)), readings.cumsum(axis=1)], axis=1)
+    anywhere = np.max([_largest_fall(sums, opening, width) for width in widths], axis=0)
+    if num_levels < 3 * decade:
+        return anywhere, np.zeros(len(readings))
+    return anywhere, _largest_fall(sums, num_levels - decade, widths[0])
 
 
-def _largest_fall(levels: FloatArray, first: int, widths: list[int], noise: float) -> float:
-    """How far the mean of a window that begins at `first` or later lies below the mean of all before it, at most.
+def _largest_fall(sums: FloatArray, first: int, width: int) -> FloatArray:
+    """How far the mean of a window that begins at `first` or later lies below the mean of all before it; 0 at least.
 
-    In standard errors for this noise. A window that is too wide ends with the levels.
+    `sums` are those of the first levels, from none to all of them, shape (k, n + 1). A window that is too wide ends
+    with the levels.
     """
-    sums = np.append(0.0, levels.cumsum())
-    largest = 0.0
-    for width in (min(width, len(levels) - first) for width in widths):
-        end = len(levels) - width + 1
-        begins = np.arange(first, end)
-        falls = sums[first:end] / begins - (sums[first + width :] - sums[first:end]) / width
-        largest = max(largest, float((falls / np.sqrt(1 / begins + 1 / width)).max()))
-    if largest == 0:
+    num_levels = sums.shape[1] - 1
+    width = min(width, num_levels - first)
+    end = num_levels - width + 1
+    begins = np.arange(first, end)
+    falls = sums[:, first:end] / begins - (sums[:, first + width :] - sums[:, first:end]) / width
+    largest: FloatArray = (falls / np.sqrt(1 / begins + 1 / width)).max(axis=1)
+    return np.maximum(largest, 0.0)
+
+
+def _in_units(fall: float, noise: float) -> float:
+    if fall == 0:
         return 0.0
-    return largest / noise if noise > 0 else np.inf
+    return fall / noise if noise > 0 else np.inf
