@@ -63,7 +63,8 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"lrwidget.{name}")
     if name == "__all__":
-        return [name for name in _NAMES if name not in _left_out()]
+        left_out = _left_out()
+        return [public for public in _NAMES if public not in left_out]
     raise AttributeError(f"module 'lrwidget' has no attribute {name!r}")
 
 

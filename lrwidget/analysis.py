@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrwidget.explosion import mean_onset, onsets
-from lrwidget.instability import is_unstable, rise_before
+from lrwidget.instability import rise_and_instability
 from lrwidget.once import once_per_curve
 from lrwidget.result import FloatArray
 from lrwidget.significance import WINDOW_DECADES, significance
@@ -147,7 +147,9 @@ def _read(lrs: FloatArray, losses: FloatArray) -> Curve | None:
     smoothed = _smoothed(lrs, np.minimum(levels[:end], ceiling), steps_per_decade)
     minimum = int(np.argmin(smoothed[:end]))
     fall = start - float(smoothed[minimum])
-    rise = 0.0 if explosion is None else rise_before(losses, explosion, start, noise, steps_per_decade)
+    rise, is_unstable = 0.0, False
+    if explosion is not None:
+        rise, is_unstable = rise_and_instability(losses, explosion, start, noise, steps_per_decade)
     return Curve(
         lrs=lrs,
         losses=losses,
@@ -162,7 +164,7 @@ def _read(lrs: FloatArray, losses: FloatArray) -> Curve | None:
         onset=mean_onset(found, len(losses)),
         exploded_share=float(np.mean([onset is not None for onset in found])),
         rise=rise,
-        is_unstable=explosion is not None and is_unstable(losses, explosion, start, noise, rise, steps_per_decade),
+        is_unstable=is_unstable,
         is_cut=not usable[-1],
         steps_per_point=steps_per_point,
     )

@@ -36,10 +36,10 @@ CALM_FRACTION = 0.75
 TAIL_RANK = 3
 
 
-def is_unstable(
-    losses: FloatArray, explosion: int, start: float, noise: float, rise: float, steps_per_decade: float
-) -> bool:
-    """Whether an explosion is one of training.
+def rise_and_instability(
+    losses: FloatArray, explosion: int, start: float, noise: float, steps_per_decade: float
+) -> tuple[float, bool]:
+    """How far a loss has risen before it explodes, and whether the explosion is one of training.
 
     Parameters
     ----------
@@ -49,33 +49,23 @@ def is_unstable(
         Where it begins.
     start, noise
         The level and the noise before.
-    rise
-        How far the loss has risen before it, in standard deviations: a rise that goes on is no explosion.
     steps_per_decade
         How fast the sweep is.
+
+    Returns
+    -------
+    tuple
+        The rise in standard deviations, 0 where the loss jumps up out of home: one that goes on is no explosion. And
+        whether it is unstable.
     """
-    if noise <= 10 * ROUNDING * abs(start):
-        return False  # without noise to hide it a fall would show
     heights = _heights(losses, explosion, start, noise)
+    has_jumped = _jumps(heights, explosion, steps_per_decade)
+    rise = 0.0 if has_jumped else rise_before_end(losses[:explosion], steps_per_decade)
+    if noise <= 10 * ROUNDING * abs(start):
+        return rise, False  # without noise to hide it a fall would show
     comes_home = bool(((heights < HOME_HEIGHT) & (np.maximum.accumulate(heights) > OUT_HEIGHT)).any())
     after = heights[explosion:]
-    return comes_home or _drops(after) or _is_violent(after, rise, steps_per_decade)
-
-
-def rise_before(losses: FloatArray, explosion: int, start: float, noise: float, steps_per_decade: float) -> float:
-    """How far a loss has risen before it explodes, in standard deviations; 0 where it jumps up out of home.
-
-    Parameters
-    ----------
-    losses, explosion, start, noise, steps_per_decade
-        As for `is_unstable`.
-    """
-    heights = _heights(losses, explosion, start, noise)
-    steps = min(max(1, round(JUMP_DECADES * steps_per_decade)), len(heights) - 1)
-    before = sliding_window_view(heights[max(explosion - steps, 0) : -1], steps).min(axis=1)
-    if (heights[-len(before) :][before < HOME_HEIGHT] > JUMP_HEIGHT).any():
-        return 0.0
-    return rise_before_end(losses[:explosion], steps_per_decade)
+    return rise, comes_home or _drops(after) or _is_violent(after, rise, steps_per_decade)
 
 
 def _heights(losses: FloatArray, explosion: int, start: float, noise: float) -> FloatArray:
@@ -84,6 +74,13 @@ def _heights(losses: FloatArray, explosion: int, start: float, noise: float) -> 
     with np.errstate(over="ignore"):  # a noise near the smallest number
         heights: FloatArray = np.clip((losses - start) / scatter, -HUGE, HUGE)
     return heights
+
+
+def _jumps(heights: FloatArray, explosion: int, steps_per_decade: float) -> bool:
+    """Whether the heights, shape (n,), jump up out of home with the explosion or later."""
+    steps = min(max(1, round(JUMP_DECADES * steps_per_decade)), len(heights) - 1)
+    before = sliding_window_view(heights[max(explosion - steps, 0) : -1], steps).min(axis=1)
+    return bool((heights[-len(before) :][before < HOME_HEIGHT] > JUMP_HEIGHT).any())
 
 
 def _drops(heights: FloatArray) -> bool:

@@ -110,14 +110,6 @@ class RepeatedResult(RangeTestResult):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.results,)
 
-    def _found(
-        self, rule: str = "default", schedule: ScheduleKind = "constant"
-    ) -> list[tuple[RangeTestResult, Suggestion]]:
-        """The runs that have a suggestion, and what it is; none where fewer than half of them have one."""
-        asked = [(result, result.suggest(rule, schedule)) for result in self.results]
-        found = [(result, suggestion) for result, suggestion in asked if suggestion.lr is not None]
-        return found if 2 * len(found) >= len(asked) else []
-
     @property
     def diagnosis(self) -> Diagnosis:
         """What the curves say in words: where the runs suggest a rate, what most of those that do say.
@@ -133,13 +125,11 @@ class RepeatedResult(RangeTestResult):
 
     @property
     def is_one_run(self) -> bool:
-        """Whether several runs have recorded the very same losses: they had the same batches, and say what one says."""
+        """Whether several runs have recorded the very same losses: they say what one says."""
         first, *others = (result.losses for result in self.results)
-        return bool(others) and all(np.array_equal(first, losses, equal_nan=True) for losses in others)
-
-    def _of_one_run(self) -> str:
-        num_runs = len(self.results)
-        return f"The {num_runs} runs had the same batches and losses and say what one says; shuffle the batches."
+        return (
+            bool(others) and len(first) > 0 and all(np.array_equal(first, losses, equal_nan=True) for losses in others)
+        )
 
     @property
     def spread_decades(self) -> float | None:
@@ -195,6 +185,17 @@ class RepeatedResult(RangeTestResult):
         return (
             f"{len(self.results)} range tests, their median curve: {first.removeprefix('Range test: ')}\n{rest}{apart}"
         )
+
+    def _found(
+        self, rule: str = "default", schedule: ScheduleKind = "constant"
+    ) -> list[tuple[RangeTestResult, Suggestion]]:
+        """The runs that have a suggestion, and what it is; none where fewer than half of them have one."""
+        asked = [(result, result.suggest(rule, schedule)) for result in self.results]
+        found = [(result, suggestion) for result, suggestion in asked if suggestion.lr is not None]
+        return found if 2 * len(found) >= len(asked) else []
+
+    def _of_one_run(self) -> str:
+        return f"The {len(self.results)} runs are the same, loss by loss: shuffle, unless each batch is all the data."
 
 
 def _table(results: Sequence[RangeTestResult]) -> FloatArray:

@@ -278,11 +278,12 @@ def test_runs_on_the_same_batches_claim_no_agreement():
     assert result.is_one_run
     assert result.spread_decades is None
     assert result.suggested_lr == result.results[0].suggested_lr is not None
-    assert result.suggest().reason.startswith("The 3 runs had the same batches and losses")
-    assert "shuffle the batches" in str(result)
+    assert result.suggest().reason.startswith("The 3 runs are the same, loss by loss: shuffle")
+    assert "are the same, loss by loss" in str(result)
     other = [*result.results[:2], LearningRateFinder().range_test(NoisyBowl())]
     assert not RepeatedResult(other).is_one_run
     assert not RepeatedResult(other[:1]).is_one_run
+    assert not RepeatedResult(results_of([], [])).is_one_run  # stopped before anything was recorded
 
 
 def test_a_decaying_schedule_moves_the_common_suggestion_too():

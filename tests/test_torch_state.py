@@ -18,6 +18,7 @@ from torch.testing._internal.two_tensor import TwoTensor
 
 from lrwidget.steps import torch_parts
 from lrwidget.steps.interrupts import InterruptShield, shielded
+from lrwidget.steps.overlap import RandomStates
 from lrwidget.steps.parts import RestoreError
 from lrwidget.steps.torch_random import random_parts, reseed_all
 from lrwidget.steps.torch_state import TorchSnapshot, choose_place, free_bytes
@@ -478,6 +479,20 @@ def test_a_run_in_the_main_thread_puts_back_what_it_has_found():
         state.restore()
         assert random_states() == before
         thread.submit(behind.restore).result()
+
+
+def test_a_run_may_end_while_its_own_thread_begins_another():
+    """A forgotten one is collected whenever the collector runs, also in the middle of that."""
+    states = [RandomStates([])]
+
+    def found():
+        states.pop().end()
+        yield from ()
+
+    beginning = threading.Thread(target=lambda: RandomStates(found()), daemon=True)
+    beginning.start()
+    beginning.join(10)
+    assert not beginning.is_alive()
 
 
 def test_a_run_within_another_puts_back_what_it_has_found():

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 
 _claimed: set[int] = set()
-_lock = threading.Lock()
+_lock = threading.RLock()  # as in `overlap`: a run may end while its own thread begins another
 
 
 def claim(parts: Iterable[object], name: str) -> set[int]:

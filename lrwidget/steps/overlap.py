@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from lrwidget.steps.parts import Part
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # a forgotten run may be collected, and so end, while its own thread holds it
 _under_way: list[weakref.ref[RandomStates]] = []
 
 
@@ -29,17 +29,16 @@ class RandomStates:
         What to restore.
     """
 
-    parts: list[Part]
-
     def __init__(self, found: Iterable[Part]) -> None:
+        self.parts = list(found)
         self._thread = threading.current_thread()
         with _lock:
             others = [other for reference in _under_way if (other := reference()) is not None]
             is_inner = any(other._thread is self._thread for other in others)
-            is_apart = self._thread is not threading.main_thread() and not is_inner
-            earliest = {part.path: part for part in others[0].parts} if others and is_apart else {}
-            self.parts = [earliest.get(part.path, part) for part in found]
-            _under_way[:] = [*map(weakref.ref, others), weakref.ref(self)]
+            if others and not is_inner and self._thread is not threading.main_thread():
+                earliest = {part.path: part for part in others[0].parts}
+                self.parts = [earliest.get(part.path, part) for part in self.parts]
+            _under_way.append(weakref.ref(self))
 
     def end(self) -> None:
         """The run is over. One that is dropped is, too."""
