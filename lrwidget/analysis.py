@@ -34,8 +34,8 @@ MIN_LOSSES = 8
 MAX_STEPS_PER_DECADE = 40
 # Rises and falls smaller than this share of the whole fall are no events, however quiet the curve.
 RESOLUTION = 0.01
-# The shares of the fall that count as "all of it": the last tenth is spread over a long, noisy tail.
-FALL_SHARES = np.linspace(0.8, 0.98, 10)
+# The shares of the fall that count as all of it, and as most of it: the last tenth is spread over a long, noisy tail.
+ALL_SHARES, MOST_SHARES = np.linspace(0.8, 0.98, 10), np.linspace(0.6, 0.98, 10)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,9 @@ class Curve:
     minimum
         Where the smoothed loss is lowest, an index into `lrs`.
     fall_end
-        Where most of the fall is reached (the mean over `FALL_SHARES` of it), a broken index into `lrs`.
+        Where the fall is reached (the mean over `ALL_SHARES` of it), a broken index into `lrs`.
+    most_of_fall
+        Where most of it is (the mean over `MOST_SHARES`), a broken index into `lrs`.
     explosion
         Where the loss is thrown back up, an index into `lrs`; None if it is not within the range.
     onset
@@ -87,6 +89,7 @@ class Curve:
     significance: float
     minimum: int
     fall_end: float
+    most_of_fall: float
     explosion: int | None
     onset: float
     exploded_share: float
@@ -147,6 +150,7 @@ def _read(lrs: FloatArray, losses: FloatArray) -> Curve | None:
     smoothed = _smoothed(lrs, np.minimum(levels[:end], ceiling), steps_per_decade)
     minimum = int(np.argmin(smoothed[:end]))
     fall = start - float(smoothed[minimum])
+    lowest = np.minimum.accumulate(smoothed[: minimum + 1])
     rise, is_unstable = 0.0, False
     if explosion is not None:
         rise, is_unstable = rise_and_instability(losses, explosion, start, noise, steps_per_decade)
@@ -159,7 +163,8 @@ def _read(lrs: FloatArray, losses: FloatArray) -> Curve | None:
         fall=fall,
         significance=_mean_significance(np.minimum(losses, ceiling), found, start, noise, steps_per_decade),
         minimum=minimum,
-        fall_end=_fall_end(smoothed[: minimum + 1], start, fall),
+        fall_end=_mean_place(lowest, start - ALL_SHARES * fall),
+        most_of_fall=_mean_place(lowest, start - MOST_SHARES * fall),
         explosion=explosion,
         onset=mean_onset(found, len(losses)),
         exploded_share=float(np.mean([onset is not None for onset in found])),
@@ -210,13 +215,12 @@ def _in_blocks(lrs: FloatArray, losses: FloatArray) -> tuple[FloatArray, FloatAr
     return np.exp(np.add.reduceat(np.log(lrs), starts) / counts), np.add.reduceat(losses, starts) / counts, size
 
 
-def _fall_end(falling: FloatArray, start: float, fall: float) -> float:
-    """The broken index where the curve first comes down to most of its fall: the mean over `FALL_SHARES`.
+def _mean_place(falling: FloatArray, levels: FloatArray) -> float:
+    """The broken index where a curve that does not rise, shape (n,), first comes down to levels, shape (k,): the mean.
 
-    A mean, because where the curve is nearly level, one share is reached here or there by chance.
+    A mean, because where the curve is nearly level, one level is reached here or there by chance.
     """
-    lowest = np.minimum.accumulate(falling)
-    return float(np.mean([_first_below(lowest, start - share * fall) for share in FALL_SHARES]))
+    return float(np.mean([_first_below(falling, level) for level in levels.tolist()]))
 
 
 def _first_below(falling: FloatArray, level: float) -> float:

@@ -18,8 +18,9 @@ from lrwidget.smoothing import checked_curve
 ScheduleKind: TypeAlias = Literal["constant", "decaying"]
 Rule: TypeAlias = Callable[[FloatArray, FloatArray], "Suggestion"]
 
-# A range test is a moving target: what a rate does to the loss is seen some steps later, when the rate is higher.
-LAG_STEPS = 5
+# A range test is a moving target: what a rate does to the loss is seen some steps later, when the rate is higher. An
+# explosion takes longer to be one than a fall to be seen.
+FALL_LAG_STEPS, EXPLOSION_LAG_STEPS = 2.5, 5.0
 MAX_LAG_DECADES = 0.5
 # The best constant rate lies at the end of the fall, and this far, in decades, below the explosion.
 BELOW_EXPLOSION = 0.8
@@ -95,9 +96,9 @@ def suggest(
 
     Notes
     -----
-    The default rule combines two places on the curve: where about nine tenths of the fall are reached, and where
+    The default rule combines two places on the curve: where about four fifths of the fall are reached, and where
     the loss begins to explode, both as means over several thresholds, so that no single loss decides them. Each,
-    moved back by the five steps or so that a loss lags behind its rate, gives an estimate of the best constant
+    moved back by the few steps that a loss lags behind its rate, gives an estimate of the best constant
     rate; where the fall is clear, the explosion moves the fall's estimate half-way to its own, and where the fall
     is lost in the noise, it is the estimate. The constants were set on the recorded trainings of ``tests/regret``
     and on some 150 other small ones; around their values the mean regret hardly changes.
@@ -130,8 +131,8 @@ def _default(lrs: FloatArray, losses: FloatArray) -> Suggestion:
 
 def _estimate(curve: Curve) -> tuple[float, float, float]:
     """The suggestion and the half width of its interval, in log10 lr, and the confidence."""
-    from_fall = _before(curve, curve.fall_end)
-    from_explosion = _before(curve, curve.onset) - BELOW_EXPLOSION
+    from_fall = _before(curve, curve.most_of_fall, FALL_LAG_STEPS)
+    from_explosion = _before(curve, curve.onset, EXPLOSION_LAG_STEPS) - BELOW_EXPLOSION
     seen = 1.0 if curve.is_cut else curve.exploded_share
     # One that is not seen begins after the end at the earliest: that can hold the suggestion back, but not raise it.
     pull = min(max(0.5 * (from_explosion - from_fall), -MAX_PULL_DECADES), MAX_PULL_DECADES * seen)
@@ -146,9 +147,9 @@ def _between(ends: tuple[float, float], fraction: float) -> float:
     return ends[0] + fraction * (ends[1] - ends[0])
 
 
-def _before(curve: Curve, index: float) -> float:
-    """log10 lr as many steps before an event as the loss lags behind."""
-    lag = LAG_STEPS / curve.steps_per_point
+def _before(curve: Curve, index: float, lag_steps: float) -> float:
+    """log10 lr so many steps of the sweep before an event, as the loss lags behind."""
+    lag = lag_steps / curve.steps_per_point
     return max(curve.log10_lr(index - lag), curve.log10_lr(index) - MAX_LAG_DECADES)
 
 

@@ -21,12 +21,13 @@ def test_the_places_are_those_of_the_formula(num_steps: int) -> None:
     curve = read(lrs, s_curve(lrs))
     fine = sweep(200_001)
     truth = s_curve(fine)
-    end = np.log10(fine[np.argmax(truth <= 2.3 - 0.9 * (2.3 - truth.min()))])
+    most, end = (np.log10(fine[np.argmax(truth <= 2.3 - share * (2.3 - truth.min()))]) for share in (0.8, 0.9))
     past = np.argmin(truth)
     half_way_up = np.log10(fine[past + np.argmax(truth[past:] - truth.min() > 0.5 * (2.3 - truth.min()))])
     assert curve.start == pytest.approx(2.3, abs=0.01)
     assert curve.fall == pytest.approx(2.3 - truth.min(), rel=0.02)
     assert curve.log10_lr(curve.fall_end) == pytest.approx(end, abs=0.1)
+    assert curve.log10_lr(curve.most_of_fall) == pytest.approx(most, abs=0.1)
     assert curve.explosion is not None
     assert curve.log10_lr(curve.explosion) == pytest.approx(half_way_up, abs=8 / num_steps + 0.05)
 

@@ -110,7 +110,7 @@ def test_a_faster_sweep_is_allowed_for() -> None:
     at_100, at_300 = (suggest(sweep(n), s_curve(sweep(n))).lr for n in (100, 300))
     assert at_100 is not None
     assert at_300 is not None
-    assert np.log10(at_300 / at_100) == pytest.approx(5 * (8 / 99 - 8 / 299), abs=0.05)
+    assert np.log10(at_300 / at_100) == pytest.approx(2.5 * (8 / 99 - 8 / 299), abs=0.05)
 
 
 def test_the_suggestion_does_not_need_the_explosion_in_full() -> None:
