@@ -8,7 +8,7 @@ import numpy as np
 
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live.drawing import Range, drawable, evenly, spikes_kept, steady
-from lrwidget.live.frames import Curve, Line, PastLine
+from lrwidget.live.frames import DrawnCurve, Line, PastLine
 from lrwidget.live.measurement import Measurement
 from lrwidget.result import FloatArray, StopReason
 from lrwidget.smoothing import smooth
@@ -17,7 +17,7 @@ _NOTHING: Range = (0.0, 1.0)
 
 
 class CurveMaker:
-    """Makes a `Curve` when something it shows has changed, and hands out the last one while nothing has.
+    """Makes a `DrawnCurve` when something it shows has changed, and hands out the last one while nothing has.
 
     Attributes
     ----------
@@ -44,7 +44,9 @@ class CurveMaker:
         """Whether the last curve is of this view; it may still lack the newest points."""
         return self._view == _view(current, past, settings, self._log)
 
-    def make(self, current: Measurement | None, past: Sequence[Measurement], settings: LearningRateFinder) -> Curve:
+    def make(
+        self, current: Measurement | None, past: Sequence[Measurement], settings: LearningRateFinder
+    ) -> DrawnCurve:
         """The curve of all these; the last one where nothing has changed."""
         self._view = _view(current, past, settings, self._log)
         key = (
@@ -56,7 +58,9 @@ class CurveMaker:
             self.last = self._draw(current, past, settings)
         return self.last
 
-    def _draw(self, current: Measurement | None, past: Sequence[Measurement], settings: LearningRateFinder) -> Curve:
+    def _draw(
+        self, current: Measurement | None, past: Sequence[Measurement], settings: LearningRateFinder
+    ) -> DrawnCurve:
         factor, log = settings.smooth_factor, self._log
         drawn = [m for m in (*past, current) if m is not None and m.num_points]
         ranges = [m.shown_range(factor, log) for m in drawn]
@@ -71,7 +75,7 @@ class CurveMaker:
         chosen = spikes_kept(lrs, losses)
         norms = None if current is None else current.grad_norms
         tests = [] if current is None else current.earlier_tests
-        return Curve(
+        return DrawnCurve(
             points=Line(lrs[chosen], drawable(losses[chosen], shown, log)),
             line=_line(lrs, smoothed, shown, log),
             norms=None if norms is None else Line(*evenly(lrs, norms[: len(lrs)])),

@@ -129,7 +129,7 @@ def final_losses(surface: Surface, lrs: ArrayLike, optimizer: str = "SGD", num_s
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """How a walk went.
 
     Parameters
@@ -144,7 +144,7 @@ class Verdict:
     message: str
 
 
-def judge(walk: Walk) -> Verdict:
+def judge(walk: Walk) -> Judgement:
     """Say how a walk went, from what it did; the theory's limit serves to explain, not to decide.
 
     It has arrived when it stays within 1% of its start's height above the bottom of a well. Too large a rate is one
@@ -153,24 +153,24 @@ def judge(walk: Walk) -> Verdict:
     limit = lr_limit(walk.surface.curvature, walk.optimizer)
     is_above = limit is not None and walk.lr > limit
     if np.isnan(walk.losses).any():
-        return Verdict("diverges", _explain_divergence(walk, is_above))
+        return Judgement("diverges", _explain_divergence(walk, is_above))
     num_steps, well, swings = _arrival(walk), _well(walk), _swings(walk)
     if num_steps is None and swings:
         remark = " Above the limit it cannot." if is_above else ""
-        return Verdict("overshoots", f"Overshoots: it jumps past the bottom{well} and does not settle.{remark}")
+        return Judgement("overshoots", f"Overshoots: it jumps past the bottom{well} and does not settle.{remark}")
     if num_steps is None:
         share = walk.losses[-1] - _bottom(walk)
-        return Verdict("crawls", f"Crawls: after {walk.num_steps} steps {share:.0%} of the height is still to go.")
+        return Judgement("crawls", f"Crawls: after {walk.num_steps} steps {share:.0%} of the height is still to go.")
     steps = f"{num_steps} step{'s' * (num_steps != 1)}"
     if swings and num_steps > _QUICK:
         half = _arrival(take_walk(walk.surface, walk.lr / 2, walk.optimizer, walk.num_steps))
         if half is not None and half <= num_steps / 2:
             faster = f"half the learning rate would need {half}"
-            return Verdict(
+            return Judgement(
                 "overshoots", f"Overshoots: it jumps to and fro over the bottom{well} for {steps}; {faster}."
             )
     manner = ", swinging past it on the way" if swings else ""
-    return Verdict("converges", f"Converges: it is at the bottom{well} after {steps}{manner}.")
+    return Judgement("converges", f"Converges: it is at the bottom{well} after {steps}{manner}.")
 
 
 _ARRIVED = 0.01 * START_LOSS  # this far above the bottom of its well a walk has arrived

@@ -35,7 +35,7 @@ class PastLine:
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class DrawnCurve:
     """Everything that is drawn from losses.
 
     Parameters
@@ -129,7 +129,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CurveVerdict:
     """The curve in words.
 
     Parameters
@@ -202,9 +202,9 @@ class Frame:
     architecture: str | None
     refusal: str
     progress: Progress
-    curve: Curve
+    curve: DrawnCurve
     guide: Guide
-    verdict: Verdict
+    verdict: CurveVerdict
     runs: tuple[RunEntry, ...]
     failure: Failure | None
     result: RangeTestResult | None

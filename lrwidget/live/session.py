@@ -17,7 +17,7 @@ from lrwidget.finder import LearningRateFinder
 from lrwidget.live.budget import DrawBudget
 from lrwidget.live.curves import CurveMaker
 from lrwidget.live.failure import Failure
-from lrwidget.live.frames import Curve, Frame
+from lrwidget.live.frames import DrawnCurve, Frame
 from lrwidget.live.guidance import Guidance
 from lrwidget.live.progress import no_progress, progress_of
 from lrwidget.live.reading import Reader
@@ -270,7 +270,7 @@ class Session:
             self._settings = self.runs.current.settings = run.settings
             self._num_steps = run.settings.num_steps
 
-    def _curve(self) -> Curve:
+    def _curve(self) -> DrawnCurve:
         """The curve to draw; while it grows no oftener than the budget allows, a change of view at once."""
         current, shown = self.runs.current, self.runs.shown
         now, last = self._clock(), self._curves.last

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lrwidget.axes import short_number
 from lrwidget.finder import LearningRateFinder
-from lrwidget.live.frames import Progress, Verdict
+from lrwidget.live.frames import CurveVerdict, Progress
 from lrwidget.live.reading import Reading
 from lrwidget.live.run_state import RunState
 from lrwidget.result import RangeTestResult, StopReason
@@ -83,7 +83,7 @@ def run_summary(settings: LearningRateFinder, result: RangeTestResult | None) ->
     return sweep if result is None else f"{sweep}, {_ENDINGS[result.stop_reason]}"
 
 
-def verdict_on(progress: Progress, reading: Reading | None, remark: str) -> Verdict:
+def verdict_on(progress: Progress, reading: Reading | None, remark: str) -> CurveVerdict:
     """The curve in words.
 
     Parameters
@@ -96,11 +96,11 @@ def verdict_on(progress: Progress, reading: Reading | None, remark: str) -> Verd
         Added to the advice.
     """
     if progress.state is RunState.IDLE:
-        return Verdict("neutral", "Press Run to measure the loss at each learning rate.", remark)
+        return CurveVerdict("neutral", "Press Run to measure the loss at each learning rate.", remark)
     if reading is None:
         if progress.stop_reason is None:
-            return Verdict("neutral", "Measuring …", remark)
-        return Verdict("bad", "No step was recorded.", remark)
+            return CurveVerdict("neutral", "Measuring …", remark)
+        return CurveVerdict("bad", "No step was recorded.", remark)
     diagnosis, suggestion = reading.diagnosis, reading.suggestion
     is_good = diagnosis.kind == "ok" and suggestion.lr is not None
     texts = [diagnosis.message]
@@ -108,7 +108,7 @@ def verdict_on(progress: Progress, reading: Reading | None, remark: str) -> Verd
         texts.append(suggestion.reason)
     advice = " ".join(text for text in (diagnosis.advice, remark) if text)
     mood = "good" if is_good else "bad"
-    return Verdict(mood, " ".join(texts), advice, diagnosis.extend_to, diagnosis.needs_repeats)
+    return CurveVerdict(mood, " ".join(texts), advice, diagnosis.extend_to, diagnosis.needs_repeats)
 
 
 def typical_remark(selected_lr: float | None, typical: tuple[float, float] | None, architecture: str) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lrwidget.steps import StepOutput, StepReturn
 
-Reader: TypeAlias = Callable[[Tensor, Tensor | None], StepReturn]
+ReadBack: TypeAlias = Callable[[Tensor, Tensor | None], StepReturn]
 """From the loss and the gradient norm of a step to what the step returns."""
 
 
@@ -65,7 +65,7 @@ class Readback:
         return number
 
 
-def make_reader(lag: int, device: torch.device) -> Reader:
+def make_reader(lag: int, device: torch.device) -> ReadBack:
     """The function that hands a step's loss and norm to the engine: read now, or on their way."""
     if lag == 0:
         return _read_now

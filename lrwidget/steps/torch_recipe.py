@@ -25,7 +25,7 @@ from lrwidget.steps.torch_forward import (
     moved,
     told,
 )
-from lrwidget.steps.torch_readback import Reader, make_reader
+from lrwidget.steps.torch_readback import ReadBack, make_reader
 from lrwidget.steps.torch_update import LearningRates, Update, Updater, grad_clearer
 
 Step: TypeAlias = Callable[[float], StepReturn]
@@ -124,7 +124,7 @@ def _whole_step(
     set_lr: Callable[[float], None],
     update: Updater,
     measure: Callable[[], Tensor] | None,
-    read: Reader,
+    read: ReadBack,
 ) -> Step:
     """One step: set the rates, update, hand out what is recorded."""
 
@@ -143,7 +143,7 @@ def _own_step(
     set_lr: Callable[[float], None],
     train_step: Callable[[Any], Any],
     batches: Iterator[Any],
-    read: Reader | None,
+    read: ReadBack | None,
 ) -> Step:
     """One step that the user's own function does, whatever it returns."""
 

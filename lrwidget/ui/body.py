@@ -13,12 +13,12 @@ from lrwidget.live.workbench import Workbench
 from lrwidget.ui.controls import Controls
 from lrwidget.ui.data_tab import DataTab
 from lrwidget.ui.marker import Marker
-from lrwidget.ui.parts import Act, Part, Renders
+from lrwidget.ui.parts import Act, Pane, Renders
 from lrwidget.ui.range_test_tab import RangeTestTab
 from lrwidget.ui.saved_picture import SavedPicture
 from lrwidget.ui.schedule_trial import ScheduleTrialView
 from lrwidget.ui.style import style_sheet
-from lrwidget.ui.tabs import SchedulePart, Tabs
+from lrwidget.ui.tabs import SchedulePane, Tabs
 from lrwidget.ui.verdict import VerdictView
 from lrwidget.ui.verify_tab import VerifyTab
 
@@ -75,9 +75,9 @@ class Body:
                 _log.exception("drawing the widget failed")
                 self._bench.session.note_failure(error)
 
-    def _tab_makers(self) -> dict[str, Callable[[], Part]]:
+    def _tab_makers(self) -> dict[str, Callable[[], Pane]]:
         bench = self._bench
-        makers: dict[str, Callable[[], Part]] = {
+        makers: dict[str, Callable[[], Pane]] = {
             "Range test": lambda: self.range_test,
             "Schedule": self._make_schedule_tab,
         }
@@ -86,12 +86,12 @@ class Body:
         makers["Data"] = self._make_data_tab
         return makers
 
-    def _make_schedule_tab(self) -> Part:
+    def _make_schedule_tab(self) -> Pane:
         bench, driver = self._bench, self._bench.schedule_driver
         trial = ScheduleTrialView(bench.schedule_trial, self._act, driver.start, driver.stop)
-        return SchedulePart(bench.schedule, self._act, self._lock, trial)
+        return SchedulePane(bench.schedule, self._act, self._lock, trial)
 
-    def _make_verify_tab(self) -> Part:
+    def _make_verify_tab(self) -> Pane:
         driver = self._bench.verify_driver
         assert driver is not None
         return VerifyTab(
@@ -102,7 +102,7 @@ class Body:
             repeat=self._on_repeat_click,
         )
 
-    def _make_data_tab(self) -> Part:
+    def _make_data_tab(self) -> Pane:
         step = self._bench.train_step
         code = getattr(step, "code", "lr = {}".format)
         return DataTab(self._bench.session, self._act, getattr(step, "set_lr", None), code)

@@ -10,7 +10,7 @@ import numpy as np
 from bqplot import Axis, LinearScale, Lines, LogScale, PanZoom, Scatter, Tooltip
 
 from lrwidget.axes import short_number
-from lrwidget.live.frames import Curve, Frame, Guide, Line
+from lrwidget.live.frames import DrawnCurve, Frame, Guide, Line
 from lrwidget.live.run_state import RunState
 from lrwidget.ui.figures import AXIS_COLOURS, figure
 from lrwidget.ui.marker import Marker
@@ -147,7 +147,7 @@ class CurveView:
             if last is None or frame.guide != last.guide:
                 self._render_guide(frame.guide)
 
-    def _render_axes(self, curve: Curve) -> None:
+    def _render_axes(self, curve: DrawnCurve) -> None:
         if not self._is_zoomed:
             set_range(self._x, *curve.lr_range)
             set_range(self._y, *curve.loss_range)
@@ -168,7 +168,7 @@ class CurveView:
             ticks, labels = list(compress(ticks, is_clear)), list(compress(labels, is_clear))
         set_ticks(self._y_axis, ticks, [""] * len(ticks) if is_empty else labels)
 
-    def _render_losses(self, curve: Curve) -> None:
+    def _render_losses(self, curve: DrawnCurve) -> None:
         draw(self._points, *as_dots(curve.points))
         draw(self._line, *ending_finite(curve.line.lrs, curve.line.values))
         others = [*curve.tests, *(past.line for past in curve.past)]
@@ -243,7 +243,7 @@ def _is_within(scale: LinearScale | LogScale, value: float) -> bool:
     return bool(scale.min - slack <= value <= scale.max + slack)
 
 
-def _descriptions(curve: Curve) -> list[str]:
+def _descriptions(curve: DrawnCurve) -> list[str]:
     """What is said of each point that the mouse is on."""
     rows = zip(curve.steps.tolist(), curve.points.lrs.tolist(), curve.losses.tolist(), strict=True)
     return [f"step {step} · LR {short_number(lr)} · loss {loss:.4g}" for step, lr, loss in rows]

@@ -27,7 +27,7 @@ class Renders(Protocol):
     def render(self, frame: Frame) -> None: ...
 
 
-class Part(Renders, Protocol):
+class Pane(Renders, Protocol):
     """A piece of the widget in a tab of its own."""
 
     box: DOMWidget

@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
-from lrwidget.live.descent import OPTIMIZERS, Verdict, Walk, judge, lr_limit, take_walk
+from lrwidget.live.descent import OPTIMIZERS, Judgement, Walk, judge, lr_limit, take_walk
 from lrwidget.live.surfaces import SURFACES, make_surface
 from lrwidget.ui.parts import guard_messages, set_traits
 from lrwidget.ui.stride_parts import (
@@ -107,7 +107,7 @@ class Stride(widgets.VBox):
         return take_walk(make_surface(self.surface, self.curvature), self.lr, self.optimizer, self.num_steps)
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Judgement:
         """What the walk says about its learning rate."""
         return judge(self.walk)
 

@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
-from lrwidget.live.descent import Verdict
+from lrwidget.live.descent import Judgement
 from lrwidget.ui import markup
 
 _SLIDER_STEP = 0.01  # decades
@@ -79,5 +79,5 @@ def ruler(limit: float | None, curvature: float, low: float, high: float) -> str
     )
 
 
-def verdict_box(verdict: Verdict) -> str:
+def verdict_box(verdict: Judgement) -> str:
     return markup.verdict(_MOODS[verdict.kind], verdict.message, sign=_SIGNS[verdict.kind])

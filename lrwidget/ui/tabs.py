@@ -9,7 +9,7 @@ from ipywidgets import HTML, Tab, VBox
 
 from lrwidget.live.frames import Frame
 from lrwidget.live.schedule_model import ScheduleModel
-from lrwidget.ui.parts import Act, Part, guard_messages
+from lrwidget.ui.parts import Act, Pane, guard_messages
 from lrwidget.ui.schedule_tab import ScheduleTab
 from lrwidget.ui.schedule_trial import ScheduleTrialView
 
@@ -40,11 +40,11 @@ class Tabs:
         The tabs, and the style sheet with what their heads say when they are pointed at.
     """
 
-    def __init__(self, makers: Mapping[str, Callable[[], Part]], act: Act, lock: RLock) -> None:
+    def __init__(self, makers: Mapping[str, Callable[[], Pane]], act: Act, lock: RLock) -> None:
         self._makers = list(makers.values())
         self._titles = list(makers)
         self._lock = lock
-        self._parts: dict[int, Part] = {}
+        self._panes: dict[int, Pane] = {}
         self.box = Tab([VBox([]) for _ in makers], titles=self._titles, selected_index=0).add_class("lrw-tabs")
         # Widgets on one page may have different tabs, and style sheets hold for all of them.
         self.box.add_class(f"lrw-{len(self._titles)}-tabs")
@@ -58,13 +58,13 @@ class Tabs:
     def render(self, frame: Frame) -> None:
         """Show this frame in the open tab."""
         place = self.box.selected_index or 0
-        part = self._parts.get(place)
-        if part is None:
-            part = self._parts[place] = self._makers[place]()
-            part.render(frame)
-            guard_messages(part.box, self._lock)
-            self.box.children[place].children = (part.box,)
-        part.render(frame)
+        pane = self._panes.get(place)
+        if pane is None:
+            pane = self._panes[place] = self._makers[place]()
+            pane.render(frame)
+            guard_messages(pane.box, self._lock)
+            self.box.children[place].children = (pane.box,)
+        pane.render(frame)
 
 
 def _tips(titles: Sequence[str]) -> str:
@@ -76,7 +76,7 @@ def _tips(titles: Sequence[str]) -> str:
     )
 
 
-class SchedulePart:
+class SchedulePane:
     """The Schedule tab, whose peak follows the selected learning rate.
 
     Parameters
