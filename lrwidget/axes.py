@@ -107,5 +107,4 @@ def tick_labels(ticks: list[float]) -> list[str]:
 
 def _short_exponent(text: str) -> str:
     """``1e-07`` without its padding: ``1e-7``."""
-    mantissa, _, exponent = text.partition("e")
-    return f"{mantissa}e{int(exponent)}"
+    return text.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
