@@ -12,8 +12,9 @@ from lrwidget.analysis import MIN_LOSSES, Curve, analyse
 from lrwidget.axes import short_number
 from lrwidget.explosion import THROWN_BACK_NOISE
 from lrwidget.instability import TAIL_RANK
+from lrwidget.once import once_per_curve
 from lrwidget.result import FloatArray
-from lrwidget.smoothing import HUGE
+from lrwidget.smoothing import HUGE, checked_curve
 
 Kind: TypeAlias = Literal[
     "ok", "flat", "noise", "explodes_from_start", "nonfinite", "range_too_small", "no_decrease", "too_few_points"
@@ -93,12 +94,16 @@ def diagnose(lrs: ArrayLike, losses: ArrayLike) -> Diagnosis:
     ValueError
         As `lrwidget.smoothing.smooth`.
     """
+    return _diagnose(*checked_curve(lrs, losses))
+
+
+@once_per_curve
+def _diagnose(lrs: FloatArray, losses: FloatArray) -> Diagnosis:
     curve = analyse(lrs, losses)
-    return diagnose_curve(curve) if curve else _of_few_losses(np.asarray(losses, dtype=float))
+    return _of_curve(curve) if curve else _of_few_losses(losses)
 
 
-def diagnose_curve(curve: Curve) -> Diagnosis:
-    """As `diagnose`, of a curve that has been read already."""
+def _of_curve(curve: Curve) -> Diagnosis:
     if _explodes_too_early(curve):
         return _explodes_from_start(curve.lrs[0])
     if curve.explosion is None and np.ptp(curve.losses) <= 4 * np.finfo(float).eps * np.abs(curve.losses).max():

@@ -70,10 +70,11 @@ def rise_before_end(levels: FloatArray, steps_per_decade: float) -> float:
 
 def _normal_scores(values: FloatArray) -> FloatArray:
     """What a sample of normal noise has at the rank of each value; equal values share theirs."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ordered = np.sort(values)
+    first, after = np.searchsorted(ordered, values), np.searchsorted(ordered, values, "right")
     sums = np.concatenate([[0.0], np.cumsum(_normal_quantiles(len(values)))])
-    ends = np.cumsum(counts)
-    return np.asarray(((sums[ends] - sums[ends - counts]) / counts)[place])
+    scores: FloatArray = (sums[after] - sums[first]) / (after - first)
+    return scores
 
 
 @lru_cache(maxsize=64)

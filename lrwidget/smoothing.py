@@ -8,7 +8,6 @@ noisy stretch is averaged in full, a sharp minimum or the start of an explosion 
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -212,20 +211,17 @@ def _aggregate(usable: NDArray[np.bool_], values: FloatArray, strength: float) -
 
     `usable` marks the steps, shape (n,), that have a value; `values` are those, shape (number of True,).
     """
-    present = usable.astype(float)
-    filled = np.zeros(len(usable))
-    filled[usable] = values
     # Third differences: what the bend at a sharp minimum leaves of second ones would be smoothed away as noise.
     noise = noise_level(values, order=3)
     estimate, error = values, np.full(len(values), noise)
-    for half_width in _half_widths(min(strength, 2 * len(usable))):
-        fit, gain = (a[usable] for a in _local_lines(present, filled, half_width))
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+    fits, gains = _local_lines(usable, values, _half_widths(min(strength, 2 * len(usable))))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        for fit, gain in zip(fits, gains, strict=True):
             distance = np.abs(fit - estimate) / error
-        distance[np.isnan(distance)] = 0.0  # 0 / 0: no noise, and both agree exactly
-        weight = np.clip((DIFFER - distance) / (DIFFER - AGREE), 0.0, 1.0)
-        estimate = weight * fit + (1 - weight) * estimate
-        error = weight * noise * gain + (1 - weight) * error
+            # 1 for 0 / 0 too: no noise, and both agree exactly
+            weight = np.fmax(np.fmin((DIFFER - distance) / (DIFFER - AGREE), 1.0), 0.0)
+            estimate = weight * fit + (1 - weight) * estimate
+            error = weight * noise * gain + (1 - weight) * error
     return estimate
 
 
@@ -238,49 +234,59 @@ def _half_widths(strength: float) -> list[float]:
     return [*widths, (strength - 1) / 2]
 
 
-def _local_lines(present: FloatArray, values: FloatArray, half_width: float) -> tuple[FloatArray, FloatArray]:
-    """Least-squares lines through a window around each step, read at the step.
+def _local_lines(
+    usable: NDArray[np.bool_], values: FloatArray, half_widths: list[float]
+) -> tuple[FloatArray, FloatArray]:
+    """Least-squares lines through a window around each step that has a value, read at that step.
 
-    `present` is 1 where there is a value and 0 where there is none, `values` are 0 there; both of shape (n,). Returns
-    the fit, shape (n,), and its noise gain (standard error over noise level), shape (n,).
+    `usable` and `values` are those of `_aggregate`. Returns the fits and their noise gains (standard error over noise
+    level), both of shape (number of half widths, number of values).
     """
-    of_sum, of_moment, gain = _line_weights(present.tobytes(), half_width)
-    kernel, offsets = _window(half_width)
-    sums, moments = _window_sum(values, kernel), _window_sum(values, kernel * offsets)
-    with np.errstate(invalid="ignore"):  # infinity times zero where there is nothing
-        return of_sum * sums - of_moment * moments, gain
+    filled = np.zeros(len(usable))
+    filled[usable] = values
+    windows = [_window(half_width) for half_width in half_widths]
+    sums = np.array([_window_sum(filled, kernel)[usable] for kernel, _ in windows])
+    moments = np.array([_window_sum(filled, kernel * offsets)[usable] for kernel, offsets in windows])
+    of_sum, of_moment, gains = _line_weights(usable, half_widths)
+    return of_sum * sums - of_moment * moments, gains
 
 
-@lru_cache(maxsize=16)  # for the next curve of as many steps, and the same one with another factor
-def _line_weights(present_bytes: bytes, half_width: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _line_weights(usable: NDArray[np.bool_], half_widths: list[float]) -> FloatArray:
     """What the sum and the first moment of a window's values count in the line at its middle, and the noise gain."""
-    present = np.frombuffer(present_bytes)
-    kernel, offsets = _window(half_width)
-    edge = len(kernel)
-    if len(present) > 3 * edge and present.all():  # all windows but the cut ones are alike
-        ends = _line_weights(present[: 3 * edge].tobytes(), half_width)
-        repeats = np.ones(3 * edge, dtype=int)
-        repeats[edge] += len(present) - 3 * edge
-        return ends[0].repeat(repeats), ends[1].repeat(repeats), ends[2].repeat(repeats)
-    s0, s1, s2 = _moments(present, kernel, offsets)
-    is_whole = kernel[0] == 1  # then each weight is its own square
-    k0, k1, k2 = (s0, s1, s2) if is_whole else _moments(present, kernel**2, offsets)
+    widest = 2 * math.ceil(half_widths[-1]) + 1
+    if len(usable) > widest and usable.all():  # all windows but the cut ones are alike
+        repeats = np.ones(widest, dtype=int)
+        repeats[widest // 2] += len(usable) - widest
+        return _line_weights(usable[:widest], half_widths).repeat(repeats, axis=2)
+    half_width = np.array(half_widths)[:, None]
+    reach = np.ceil(half_width).astype(np.int64)
+    edge = half_width - (reach - 1)  # what the outermost steps weigh
+    inner, whole = _moments(usable, np.array([reach - 1, reach])).swapaxes(0, 1)
+    s0, s1, s2 = inner + edge * (whole - inner)
+    k0, k1, k2 = inner + edge**2 * (whole - inner)
     determinant = s0 * s2 - s1**2
     with np.errstate(divide="ignore", invalid="ignore"):
         # the line's weight of a value is kernel * (s2 - s1 * offset) / determinant
         gain = np.sqrt(s2**2 * k0 - 2 * s1 * s2 * k1 + s1**2 * k2) / determinant
         # one value, or all on one side of nothing: a line has no slope there, take the mean
         lone = determinant <= 1e-9 * s0 * s2
-        of_sum = np.where(lone, 1 / s0, s2 / determinant)
-        return of_sum, np.where(lone, 0.0, s1 / determinant), np.where(lone, np.sqrt(k0) / s0, gain)
+        of_sum, of_moment = np.where(lone, 1 / s0, s2 / determinant), np.where(lone, 0.0, s1 / determinant)
+        return np.array([of_sum, of_moment, np.where(lone, np.sqrt(k0) / s0, gain)])
 
 
-def _moments(
-    present: FloatArray, weights: FloatArray, offsets: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """The sum, the first and the second moment of the weights of a window's steps that have a value."""
-    first = weights * offsets
-    return _window_sum(present, weights), _window_sum(present, first), _window_sum(present, first * offsets)
+def _moments(usable: NDArray[np.bool_], reach: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of the offsets of a window's steps that have a value: the count, the sum, the sum of squares.
+
+    `reach`, shape (..., 1), is how far windows around the steps that have one go to either side; returns shape (3, ...,
+    number of values). Each is a difference of sums over the first steps: of whole numbers, so nothing is rounded.
+    """
+    num_steps, step = len(usable), np.flatnonzero(usable)
+    places = usable * np.arange(num_steps, dtype=np.int64)
+    sums = np.zeros((3, num_steps + 1), dtype=np.int64)
+    np.cumsum([usable, places, places**2], axis=1, out=sums[:, 1:])
+    after, first = np.minimum(step + reach + 1, num_steps), np.maximum(step - reach, 0)
+    count, total, squares = sums.take(after, axis=1) - sums.take(first, axis=1)
+    return np.array([count, total - step * count, squares - step * (2 * total - step * count)])
 
 
 def _window(half_width: float) -> tuple[FloatArray, FloatArray]:
@@ -288,13 +294,13 @@ def _window(half_width: float) -> tuple[FloatArray, FloatArray]:
 
     Near the ends of a curve the window is cut, not mirrored.
     """
-    reach = int(np.ceil(half_width))
+    reach = math.ceil(half_width)
     kernel = np.ones(2 * reach + 1)
-    kernel[[0, -1]] = half_width - (reach - 1)
+    kernel[0] = kernel[-1] = half_width - (reach - 1)
     return kernel, np.arange(-reach, reach + 1.0)
 
 
 def _window_sum(values: FloatArray, weights: FloatArray) -> FloatArray:
     """Element i is the sum over the offsets of weights * values[i + offset], with zeros beyond the ends."""
     reach = len(weights) // 2
-    return np.convolve(values, weights[::-1])[reach : reach + len(values)]
+    return np.correlate(values, weights, "full")[reach : reach + len(values)]

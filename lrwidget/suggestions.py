@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrwidget.analysis import Curve, analyse
-from lrwidget.diagnosis import SIGNIFICANT_FALL, Diagnosis, diagnose, diagnose_curve, has_evidence, lr_text
+from lrwidget.diagnosis import SIGNIFICANT_FALL, Diagnosis, diagnose, has_evidence, lr_text
 from lrwidget.peer_rules import PEER_RULES
 from lrwidget.result import FloatArray
 from lrwidget.smoothing import checked_curve
@@ -115,8 +115,7 @@ def suggest(
 
 
 def _default(lrs: FloatArray, losses: FloatArray) -> Suggestion:
-    curve = analyse(lrs, losses)
-    diagnosis = diagnose_curve(curve) if curve else diagnose(lrs, losses)
+    curve, diagnosis = analyse(lrs, losses), diagnose(lrs, losses)
     if curve is None or not has_evidence(curve, diagnosis):
         return Suggestion(None, None, None, "default", f"No suggestion: {diagnosis.message}")
     centre, half_width, confidence = _estimate(curve)

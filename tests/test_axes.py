@@ -134,3 +134,12 @@ def test_tick_labels_of_one_tick() -> None:
     assert tick_labels([]) == []
     assert tick_labels([0.0]) == ["0"]
     assert tick_labels([5.0]) == ["5"]
+
+
+def test_the_range_of_scattered_losses_is_that_of_numpys_quantiles() -> None:
+    """Of noise without a fall the second and the last but second hundredth, with a margin of a twentieth."""
+    losses = np.random.default_rng(4).standard_normal(61)
+    flat = np.zeros(61)
+    low, high = np.quantile(losses, [0.02, 0.98])
+    margin = 0.05 * (high - low)
+    assert loss_range(losses, flat) == pytest.approx((low - margin, high + margin))

@@ -122,12 +122,12 @@ def test_lines_through_windows_are_those_of_least_squares(num_steps: int, share:
     """NumPy's weighted fit gives the same line at each step, wherever losses are missing, and the same noise gain."""
     rng = np.random.default_rng(5)
     steps, reach = np.arange(num_steps), int(np.ceil(half_width))
-    present = (rng.random(num_steps) < share).astype(float)
-    values = np.where(present > 0, rng.normal(size=num_steps), 0.0)
-    fit, gain = _local_lines(present, values, half_width)
+    usable = rng.random(num_steps) < share
+    values, fit, gain = rng.normal(size=num_steps), np.full(num_steps, np.nan), np.full(num_steps, np.nan)
+    (fit[usable],), (gain[usable],) = _local_lines(usable, values[usable], [half_width])
     near_the_ends = np.minimum(steps, num_steps - 1 - steps) < 4
-    for step in steps[(present > 0) & (near_the_ends | (steps % 13 == 0))]:
-        inside = (np.abs(steps - step) <= reach) & (present > 0)
+    for step in steps[usable & (near_the_ends | (steps % 13 == 0))]:
+        inside = (np.abs(steps - step) <= reach) & usable
         offsets = steps[inside] - step
         if inside.sum() < 3:
             continue

@@ -15,7 +15,6 @@ from torch.nn.functional import cross_entropy
 
 from lrwidget import LearningRateFinder, LRFinderWidget, TorchStep, suggest
 from lrwidget.significance import _normal_quantiles
-from lrwidget.smoothing import _line_weights
 from lrwidget.suggestions import RULES
 from tests.benchmarks.engine import ready
 from tests.benchmarks.engine_tasks import MAX_LR, MIN_LR, Task, bare
@@ -83,7 +82,6 @@ def _forget_curves() -> None:
     lrs = np.geomspace(MIN_LR, MAX_LR, 60)
     for rule in RULES:
         suggest(lrs, 1 - lrs, rule)
-    _line_weights.cache_clear()
     _normal_quantiles.cache_clear()
 
 
