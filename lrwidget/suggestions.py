@@ -101,7 +101,7 @@ def suggest(
     moved back by the few steps that a loss lags behind its rate, gives an estimate of the best constant
     rate; where the fall is clear, the explosion moves the fall's estimate half-way to its own, and where the fall
     is lost in the noise, it is the estimate. The constants were set on the recorded trainings of ``tests/regret``
-    and on some 150 other small ones; around their values the mean regret hardly changes.
+    and on some 350 other small ones; around their values the mean regret hardly changes.
     """
     if rule not in RULES:
         raise ValueError(f"need a rule of {', '.join(RULES)}, got {rule!r}")

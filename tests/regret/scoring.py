@@ -9,7 +9,8 @@ as good as the best of them, 1 is no better than not training. A run that ends a
 its start; no suggestion counts as 1.
 
 `data/further.json` holds 40 others of the same kinds, made later: of the default rule only the signs of an unstable
-training were set with them in view. They have no range test that repeats a single batch.
+training, and the share of the fall that is most of it with its lag, were set with them in view (the latter on two
+hundred more). They have no range test that repeats a single batch.
 
 `data/pathological.json` holds curves with an expected diagnosis, and a band for the suggestion or none.
 """
