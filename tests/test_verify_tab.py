@@ -16,8 +16,10 @@ from ipywidgets import Button, Dropdown, Widget
 from lrwidget import LearningRateFinder, RestoringStep
 from lrwidget.live.driver import Driver
 from lrwidget.live.session import Session
+from lrwidget.live.verify_frames import TrialRow
 from lrwidget.live.verify_model import MOST_LRS, VerifyModel
 from lrwidget.ui.parts import Explained, tree
+from lrwidget.ui.verify_markup import row
 from lrwidget.ui.verify_style import COLOURS, STROKES
 from lrwidget.ui.verify_tab import VerifyTab
 
@@ -160,6 +162,13 @@ def test_a_rate_beyond_the_edge_is_a_click_away(stage: Stage) -> None:
     stage.tab.beyond.click()
     assert stage.lrs[-1] == 0.32
     assert not is_shown(stage.tab.beyond)
+
+
+@pytest.mark.parametrize(("rank", "word"), [(1, "best"), (3, "recommended")])
+def test_what_is_not_first_is_not_called_the_best(rank: int, word: str) -> None:
+    """A suggestion that is kept, as nothing surely beats it, may be third by its loss."""
+    shown = TrialRow(8e-3, 2, rank, "0.018 ± 0.001", "+0.012 ± 0.001, as good", False, is_best=True, is_selected=False)
+    assert row(shown).removesuffix("</span></div>").endswith(f">{word}")
 
 
 def test_while_it_runs_only_stop_can_be_pressed() -> None:

@@ -602,7 +602,7 @@ def test_verify_and_repeat(live: None) -> None:
     wait_until(lambda: widget._bench.verify_driver.newest is not None and not widget._bench.verify.is_under_way)
     widget._pump.flush()
     assert widget._bench.verify.frame().result is not None
-    click(widget, "Use the best LR")
+    click(widget, "Use the recommended LR")
     wait_until(lambda: widget.selected_lr == widget._bench.verify.frame().result.best_lr)
     click(widget, "Repeat")
     result = widget.wait(SECONDS)

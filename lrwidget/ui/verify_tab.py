@@ -90,8 +90,8 @@ class VerifyTab(TrialsView):
 
     def _make_conclusion(self) -> None:
         self._says = HTML()
-        tip = "Move the marker to the learning rate that trains best"
-        self.use = button("Use the best LR", tip, "link", self._act, self._on_use_click)
+        tip = "Move the marker to the learning rate to train with"
+        self.use = button("Use the recommended LR", tip, "link", self._act, self._on_use_click)
         tip = "Put a rate beyond the edge into the list; then verify again"
         self.beyond = button("Add", tip, "extend", self._act, self._on_beyond_click)
         self._buttons = Box([self.use, self.beyond]).add_class("lrw-verify-buttons")
