@@ -16,18 +16,9 @@ from lrwidget.explosion import mean_onset, onsets
 from lrwidget.instability import rise_and_instability
 from lrwidget.once import once_per_curve
 from lrwidget.result import FloatArray
+from lrwidget.robust import HUGE, ROUNDING, median, noise_level, running_median, running_trimmed_mean, without_spikes
 from lrwidget.significance import WINDOW_DECADES, significance
-from lrwidget.smoothing import (
-    HUGE,
-    ROUNDING,
-    checked_curve,
-    median,
-    noise_level,
-    running_median,
-    running_trimmed_mean,
-    smooth,
-    without_spikes,
-)
+from lrwidget.smoothing import checked_curve, smooth
 
 MIN_LOSSES = 8
 # More steps than this per decade are averaged in blocks: finer detail says nothing about a learning rate.

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from lrwidget.result import FloatArray
-from lrwidget.smoothing import noise_level
+from lrwidget.robust import noise_level
 
 _MEANINGFUL = 4.0  # a fall of that many noise levels is what the curve is about
 _HEADROOM = 0.5  # share of that fall by which the rise after it stays visible

@@ -14,7 +14,8 @@ from lrwidget.explosion import THROWN_BACK_NOISE
 from lrwidget.instability import TAIL_RANK
 from lrwidget.once import once_per_curve
 from lrwidget.result import FloatArray
-from lrwidget.smoothing import HUGE, checked_curve
+from lrwidget.robust import HUGE
+from lrwidget.smoothing import checked_curve
 
 Kind: TypeAlias = Literal[
     "ok", "flat", "noise", "explodes_from_start", "nonfinite", "range_too_small", "no_decrease", "too_few_points"

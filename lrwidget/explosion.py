@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lrwidget.result import FloatArray
-from lrwidget.smoothing import running_median
+from lrwidget.robust import running_median
 
 # A loss is "thrown back" when it stands above the best level so far by this many noise levels and by this share of the
 # fall so far.

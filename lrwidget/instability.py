@@ -13,8 +13,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from lrwidget.explosion import THROWN_BACK_NOISE
 from lrwidget.result import FloatArray
+from lrwidget.robust import HUGE, ROUNDING, running_median
 from lrwidget.significance import rise_before_end
-from lrwidget.smoothing import HUGE, ROUNDING, running_median
 
 # Violent is what comes so high within so many decades: out of a calm, and after a rise of a standard deviation.
 VIOLENT_DECADES = 0.5

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from lrwidget.result import FloatArray
-from lrwidget.smoothing import MAD_TO_SD
+from lrwidget.robust import MAD_TO_SD
 
 _FEWEST = 4  # values: fewer leave next to nothing around a line
 

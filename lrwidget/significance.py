@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 
 from lrwidget.result import FloatArray
-from lrwidget.smoothing import ROUNDING, noise_level
+from lrwidget.robust import ROUNDING, noise_level
 
 # Widths in decades of the windows in which a loss has to stay low: no feature of a range test is narrower than a factor
 # of four, and the bottom of a curve may be long.

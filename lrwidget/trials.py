@@ -10,8 +10,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from lrwidget.result import FloatArray, StopReason
+from lrwidget.robust import HUGE
 from lrwidget.scatter import deviation, scatter, standard_error
-from lrwidget.smoothing import HUGE, check_smooth_factor
+from lrwidget.smoothing import check_smooth_factor
 
 Verdict: TypeAlias = Literal["best", "as good", "catching up", "worse", "clearly worse", "diverged", "not finished"]
 TIED: tuple[Verdict, ...] = ("best", "as good")
