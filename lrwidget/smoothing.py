@@ -99,6 +99,33 @@ def running_mean(losses: ArrayLike, smooth_factor: float = 0.05) -> FloatArray:
     return means
 
 
+def centred_mean(losses: FloatArray, smooth_factor: float = 0.1) -> FloatArray:
+    """A mean over the steps around each step: without lag, and calm where a training jumps.
+
+    Parameters
+    ----------
+    losses
+        Shape (n,). What is not finite is returned as it came and does not enter the means.
+    smooth_factor
+        In (0, 1]: the mean is taken over ``(2 - f) / f`` steps, as quiet as a running mean that gives the newest loss
+        the weight f. Fewer at both ends; at the beginning, where losses fall fast, as many before as after.
+
+    Returns
+    -------
+    ndarray
+        Shape (n,).
+    """
+    check_smooth_factor(smooth_factor)
+    n, reach = len(losses), round((1 - smooth_factor) / smooth_factor)
+    steps = np.arange(n)
+    finite = np.isfinite(losses)
+    sums, counts = (np.concatenate([[0.0], np.cumsum(v)]) for v in (np.where(finite, losses, 0.0), finite))
+    before = np.minimum(steps, reach)
+    start, end = steps - before, np.minimum(steps + before, n - 1) + 1
+    means = (sums[end] - sums[start]) / np.maximum(counts[end] - counts[start], 1.0)
+    return np.where(finite, means, losses)
+
+
 def checked_curve(lrs: ArrayLike, losses: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """The curve as two float arrays of shape (n,), or a ValueError that says what is wrong with it."""
     lrs, losses = np.asarray(lrs, dtype=float), np.asarray(losses, dtype=float)

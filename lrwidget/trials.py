@@ -12,7 +12,7 @@ import numpy as np
 from lrwidget.result import FloatArray, StopReason
 from lrwidget.robust import HUGE
 from lrwidget.scatter import deviation, scatter, standard_error
-from lrwidget.smoothing import check_smooth_factor
+from lrwidget.smoothing import centred_mean
 
 Verdict: TypeAlias = Literal["best", "as good", "catching up", "worse", "clearly worse", "diverged", "not finished"]
 TIED: tuple[Verdict, ...] = ("best", "as good")
@@ -160,33 +160,6 @@ def is_without_effect(trials: Sequence[Trial]) -> bool:
     first, *others = ((trial.lrs[:num_steps], trial.losses[:num_steps]) for trial in begun)
     have_same_rates = all(np.allclose(lrs, first[0], rtol=1e-6, atol=0.0) for lrs, _ in others)
     return not have_same_rates and all(np.array_equal(losses, first[1]) for _, losses in others)
-
-
-def centred_mean(losses: FloatArray, smooth_factor: float = 0.1) -> FloatArray:
-    """A mean over the steps around each step: without lag, and calm where a training jumps.
-
-    Parameters
-    ----------
-    losses
-        Shape (n,). What is not finite is returned as it came and does not enter the means.
-    smooth_factor
-        In (0, 1]: the mean is taken over ``(2 - f) / f`` steps, as quiet as a running mean that gives the newest loss
-        the weight f. Fewer at both ends; at the beginning, where losses fall fast, as many before as after.
-
-    Returns
-    -------
-    ndarray
-        Shape (n,).
-    """
-    check_smooth_factor(smooth_factor)
-    n, reach = len(losses), round((1 - smooth_factor) / smooth_factor)
-    steps = np.arange(n)
-    finite = np.isfinite(losses)
-    sums, counts = (np.concatenate([[0.0], np.cumsum(v)]) for v in (np.where(finite, losses, 0.0), finite))
-    before = np.minimum(steps, reach)
-    start, end = steps - before, np.minimum(steps + before, n - 1) + 1
-    means = (sums[end] - sums[start]) / np.maximum(counts[end] - counts[start], 1.0)
-    return np.where(finite, means, losses)
 
 
 def tail_length(num_steps: int) -> int:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lrwidget.smoothing import _local_lines, running_mean, smooth
+from lrwidget.smoothing import _local_lines, centred_mean, running_mean, smooth
 from tests.curves import noise, sweep
 
 
@@ -165,3 +165,35 @@ def test_losses_down_to_the_smallest_numbers_are_smoothed():
     smoothed = smooth(np.arange(1.0, 1393.0), losses)
     assert np.isfinite(smoothed).all()
     assert smoothed[-1000:] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_centred_mean_is_a_mean_of_the_steps_around() -> None:
+    """With f = 1/3 over five steps; fewer at the ends, at the beginning as many before as after."""
+    losses = np.array([9.0, 4.0, 2.0, 7.0, 1.0, 3.0, 5.0])
+    expected = [9.0, (9 + 4 + 2) / 3, (9 + 4 + 2 + 7 + 1) / 5, (4 + 2 + 7 + 1 + 3) / 5, (2 + 7 + 1 + 3 + 5) / 5]
+    assert centred_mean(losses, 1 / 3).tolist() == pytest.approx([*expected, (7 + 1 + 3 + 5) / 4, (1 + 3 + 5) / 3])
+
+
+def test_a_centred_mean_keeps_a_straight_line_away_from_the_end() -> None:
+    """It does not lag: up to where the window is cut at the end, a line stays what it is."""
+    line = np.linspace(5.0, 1.0, 50)
+    assert centred_mean(line, 0.1)[:41] == pytest.approx(line[:41])
+
+
+def test_a_centred_mean_is_as_quiet_as_a_running_mean() -> None:
+    """The variance of noise falls by f / (2 - f)."""
+    noise = np.random.default_rng(0).normal(size=20_000)
+    assert centred_mean(noise, 0.1).var() == pytest.approx(0.1 / 1.9, rel=0.1)
+
+
+def test_a_centred_mean_leaves_out_what_is_not_finite() -> None:
+    """It is returned as it came, and the others are the means of the finite ones; one step is its own mean."""
+    smoothed = centred_mean(np.array([1.0, np.nan, 3.0, np.inf]), 1 / 3)
+    assert smoothed[[0, 2]].tolist() == [1.0, 2.0]
+    assert np.isnan(smoothed[1])
+    assert smoothed[3] == np.inf
+    assert centred_mean(np.array([4.0])).tolist() == [4.0]
+    assert centred_mean(np.array([])).tolist() == []
+
+
+# -------------------------------------------------------------------------------------------------------- ranking

@@ -9,7 +9,7 @@ import pytest
 
 from lrwidget import StopReason
 from lrwidget.scatter import deviation, scatter, standard_error
-from lrwidget.trials import WINDOW, Trial, centred_mean, is_hopeless, is_without_effect, rank, tail_length
+from lrwidget.trials import WINDOW, Trial, is_hopeless, is_without_effect, rank, tail_length
 
 
 def trial(lr, losses, reason=StopReason.COMPLETED, is_hopeless=False):
@@ -69,39 +69,7 @@ def test_a_few_spikes_do_not_raise_the_scatter():
     assert deviation(noise[:3]) == scatter(noise[:3]) == math.inf
 
 
-# -------------------------------------------------------------------------------------------------------- smoothing
-
-
-def test_a_centred_mean_is_a_mean_of_the_steps_around():
-    """With f = 1/3 over five steps; fewer at the ends, at the beginning as many before as after."""
-    losses = np.array([9.0, 4.0, 2.0, 7.0, 1.0, 3.0, 5.0])
-    expected = [9.0, (9 + 4 + 2) / 3, (9 + 4 + 2 + 7 + 1) / 5, (4 + 2 + 7 + 1 + 3) / 5, (2 + 7 + 1 + 3 + 5) / 5]
-    assert centred_mean(losses, 1 / 3).tolist() == pytest.approx([*expected, (7 + 1 + 3 + 5) / 4, (1 + 3 + 5) / 3])
-
-
-def test_a_centred_mean_keeps_a_straight_line_away_from_the_end():
-    """It does not lag: up to where the window is cut at the end, a line stays what it is."""
-    line = np.linspace(5.0, 1.0, 50)
-    assert centred_mean(line, 0.1)[:41] == pytest.approx(line[:41])
-
-
-def test_a_centred_mean_is_as_quiet_as_a_running_mean():
-    """The variance of noise falls by f / (2 - f)."""
-    noise = np.random.default_rng(0).normal(size=20_000)
-    assert centred_mean(noise, 0.1).var() == pytest.approx(0.1 / 1.9, rel=0.1)
-
-
-def test_a_centred_mean_leaves_out_what_is_not_finite():
-    """It is returned as it came, and the others are the means of the finite ones; one step is its own mean."""
-    smoothed = centred_mean(np.array([1.0, math.nan, 3.0, math.inf]), 1 / 3)
-    assert smoothed[[0, 2]].tolist() == [1.0, 2.0]
-    assert math.isnan(smoothed[1])
-    assert smoothed[3] == math.inf
-    assert centred_mean(np.array([4.0])).tolist() == [4.0]
-    assert centred_mean(np.array([])).tolist() == []
-
-
-# -------------------------------------------------------------------------------------------------------- ranking
+# ------------------------------------------------------------------------------------------------------- final loss
 
 
 def test_the_final_loss_is_the_mean_of_the_last_quarter():

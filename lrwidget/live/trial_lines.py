@@ -9,7 +9,7 @@ import numpy as np
 from lrwidget.live.drawing import Range, drawable, evenly, shown_range, steady
 from lrwidget.live.trial_frames import TrialLine
 from lrwidget.result import FloatArray
-from lrwidget.trials import centred_mean
+from lrwidget.smoothing import centred_mean
 
 _HEADROOM = 0.25  # share of the picture that trainings which rise may add at its top
 
