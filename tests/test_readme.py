@@ -176,6 +176,21 @@ def test_the_table_of_traces_is_the_measured_one() -> None:
     assert [row for row in shown if f"| {' | '.join(row)} |" not in measured] == []
 
 
+def test_the_table_of_costs_is_the_measured_one() -> None:
+    """Its ratios are those of the benchmark's runs of 100 steps, rounded; and what is said of 1,000 steps is too."""
+    lines = (ROOT / "tests/benchmarks/results/engine.md").read_text(encoding="utf-8").splitlines()
+    cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    measured = {tuple(row[:3]): [float(cell.split()[0]) for cell in row[3:]] for row in cells if row[2].isdigit()}
+    expected = []
+    for (model, optimizer, num_steps), (bare, ours, _, *peers) in measured.items():
+        if num_steps == "100":
+            step = f"{bare:.2f}" if bare < 1 else f"{bare:.1f}"
+            expected.append([f"{model}, {optimizer}", f"{step} ms", *(f"{ratio:.2f}" for ratio in (ours, *peers))])
+    assert rows("model, optimizer") == expected
+    sgd, adam = (f"{measured['tiny MLP', optimizer, '1000'][1]:.2f}" for optimizer in ("SGD", "Adam"))
+    assert f"with 1,000 steps the tiny MLPs are at {sgd} (SGD) and {adam} (Adam)" in " ".join(TEXT.split())
+
+
 # The name of a rule in the README: that in RULES.
 RULES_SHOWN = {
     "lrwidget": "default",

@@ -194,6 +194,3 @@ def test_a_centred_mean_leaves_out_what_is_not_finite() -> None:
     assert smoothed[3] == np.inf
     assert centred_mean(np.array([4.0])).tolist() == [4.0]
     assert centred_mean(np.array([])).tolist() == []
-
-
-# -------------------------------------------------------------------------------------------------------- ranking

@@ -69,7 +69,7 @@ def test_a_few_spikes_do_not_raise_the_scatter():
     assert deviation(noise[:3]) == scatter(noise[:3]) == math.inf
 
 
-# ------------------------------------------------------------------------------------------------------- final loss
+# -------------------------------------------------------------------------------------------------------- ranking
 
 
 def test_the_final_loss_is_the_mean_of_the_last_quarter():

@@ -16,8 +16,9 @@ def row(shown: TrialRow) -> str:
     mood = "lrw-trial-best" if shown.is_best else "lrw-trial-active" if shown.is_active else ""
     rank = "" if shown.rank is None else f"{shown.rank}."
     marker = ' <span title="the selected LR">▾</span>' if shown.is_selected else ""
-    best = "best" if shown.rank == 1 else "recommended"  # a suggestion is kept where nothing surely beats it
-    detail = best if shown.is_best else shown.detail
+    detail = shown.detail
+    if shown.is_best:  # a suggestion is kept where nothing surely beats it, whatever its rank
+        detail = "best" if shown.rank == 1 else "recommended"
     return (
         f'<div class="lrw-trial-cells {mood}">{_stroke(shown.place)}<span class="lrw-trial-rank">{rank}</span>'
         f'<span class="lrw-trial-lr">{short_number(shown.lr)}{marker}</span>'
