@@ -1,10 +1,22 @@
 """The random states of what gives the batches are put back, wherever in a loader they are."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import BatchSampler, ConcatDataset, DataLoader, Dataset, RandomSampler, Subset, TensorDataset
+from torch.utils.data import (
+    BatchSampler,
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    RandomSampler,
+    StackDataset,
+    Subset,
+    TensorDataset,
+    default_collate,
+)
 
 from lrwidget import LearningRateFinder, TorchStep
 
@@ -39,6 +51,64 @@ class Jitter:
         return inputs + float(self.rng.normal())
 
 
+class Augmented(Dataset):
+    """Data with something that draws, under a name of its own."""
+
+    def __init__(self, augment):
+        self.augment = augment
+
+    def __len__(self):
+        return len(DATA)
+
+    def __getitem__(self, index):
+        augment = next(iter(self.augment.values())) if isinstance(self.augment, dict) else self.augment
+        return augment(DATA[index][0]), DATA[index][1]
+
+
+class Several:
+    """Transforms in a row."""
+
+    def __init__(self, *steps):
+        self.steps = steps
+
+    def __call__(self, inputs):
+        for step in self.steps:
+            inputs = step(inputs)
+        return inputs
+
+
+class Drawing(Dataset):
+    """Data whose methods draw from what the notebook has named."""
+
+    def __len__(self):
+        return len(DATA)
+
+    def __getitem__(self, index):
+        return add_noise(DATA[index][0], GLOBAL_RNG), DATA[index][1]
+
+
+GLOBAL_RNG = np.random.default_rng(4)
+
+
+def add_noise(inputs, rng):
+    return inputs + float(rng.normal())
+
+
+def collate(batch, rng):
+    inputs, targets = default_collate(batch)
+    return add_noise(inputs, rng), targets
+
+
+def enclosing():
+    jitter = Jitter()
+    return lambda inputs: jitter(inputs)
+
+
+def endless(rng):
+    while True:
+        yield torch.from_numpy(rng.normal(size=(4, 3))).float(), torch.arange(4) % 2
+
+
 class Wrapped:
     """Somebody's loader around a loader."""
 
@@ -61,6 +131,17 @@ LOADERS = {
     "datasets in a row": lambda: DataLoader(ConcatDataset([Noisy(), Noisy()]), batch_size=4),
     "transform": lambda: DataLoader(Noisy(Jitter()), batch_size=4),
     "collate_fn": lambda: DataLoader(DATA, batch_size=4, collate_fn=Jitter()),
+    "collate_fn with an argument": lambda: DataLoader(
+        DATA, batch_size=4, collate_fn=partial(collate, rng=np.random.default_rng(3))
+    ),
+    "collate_fn that is a method": lambda: DataLoader(DATA, batch_size=4, collate_fn=Jitter().__call__),
+    "transform under another name": lambda: DataLoader(Augmented(Jitter()), batch_size=4),
+    "transforms by name": lambda: DataLoader(Augmented({"train": Jitter()}), batch_size=4),
+    "transforms in a row": lambda: DataLoader(Augmented(Several(Jitter(), Jitter())), batch_size=4),
+    "function that encloses": lambda: DataLoader(Augmented(enclosing()), batch_size=4),
+    "datasets side by side": lambda: DataLoader(
+        StackDataset(a=Noisy()), batch_size=4, collate_fn=lambda items: default_collate([item["a"] for item in items])
+    ),
     "loader in a wrapper": lambda: Wrapped(DataLoader(DATA, batch_size=4, shuffle=True, generator=generator())),
 }
 
@@ -80,6 +161,20 @@ def test_the_next_pass_is_that_of_an_unused_loader(kind):
     after = [inputs for inputs, _ in used]
     torch.manual_seed(1)
     assert all(map(torch.equal, after, [inputs for inputs, _ in twin]))
+
+
+def test_a_generator_that_a_method_names_is_put_back():
+    """As notebooks have it: one generator for all that is drawn in them."""
+    before = GLOBAL_RNG.bit_generator.state
+    finder.range_test(train_step(DataLoader(Drawing(), batch_size=4)))
+    assert GLOBAL_RNG.bit_generator.state == before
+
+
+def test_a_generator_function_goes_on_as_if_nothing_had_been_drawn():
+    """Batches that are made without end come, after a range test, as they would have come without one."""
+    used, twin = endless(np.random.default_rng(2)), endless(np.random.default_rng(2))
+    finder.range_test(train_step(used))
+    assert all(torch.equal(next(used)[0], next(twin)[0]) for _ in range(3))
 
 
 class Samples(list):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lrwidget.steps import StepReturn
 from lrwidget.steps.claims import claim, release
 from lrwidget.steps.interrupts import InterruptShield, shielded
-from lrwidget.steps.torch_batches import TorchBatches, generator_holders
+from lrwidget.steps.torch_batches import TorchBatches
 from lrwidget.steps.torch_checks import (
     check_frozen,
     check_grad_mode,
@@ -22,6 +22,7 @@ from lrwidget.steps.torch_checks import (
 )
 from lrwidget.steps.torch_code import optimizer_code
 from lrwidget.steps.torch_distributed import Alone, current_rank, join_ranks, reshard
+from lrwidget.steps.torch_generators import generators_behind
 from lrwidget.steps.torch_random import reseed_all
 from lrwidget.steps.torch_recipe import Recipe, Step
 from lrwidget.steps.torch_state import TorchSnapshot
@@ -296,9 +297,9 @@ class TorchStep:
             yield "scaler", self._recipe.update.scaler
         for index, extra in enumerate(self._also):
             yield f"also[{index}]", extra
-        yield from generator_holders("batches", self._batches.source)
+        yield from generators_behind("batches", self._batches.source)
         if self._recipe.validation is not None:
-            yield from generator_holders("validation", self._recipe.validation.source)
+            yield from generators_behind("validation", self._recipe.validation.source)
 
     def _prepare(self, state: TorchSnapshot) -> None:
         """Make ready to train, once all is saved: gradients, modes, the first batch, and the step itself."""

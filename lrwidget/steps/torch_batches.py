@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,11 +10,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler
 
 from lrwidget.steps.batches import Batches
-from lrwidget.steps.torch_random import GENERATOR_TYPES
-
-# What loaders, samplers and datasets call what they are made of: one thing, or several. A list as dataset is data.
-_PART = {"loader", "iterable", "sampler", "batch_sampler", "collate_fn", "dataset", "transform"}
-_PARTS = {"datasets", "transforms"}
 
 
 class TorchBatches(Batches):
@@ -51,31 +46,6 @@ class TorchBatches(Batches):
         if isinstance(self.source, DataLoader):
             return isinstance(self.source.sampler, SequentialSampler)
         return super()._is_in_fixed_order()
-
-
-def generator_holders(name: str, source: Any) -> Iterator[tuple[str, object]]:
-    """The generators behind a loader: its own, and those of what it is made of. Data are not looked into.
-
-    Parameters
-    ----------
-    name
-        What the source is called where something cannot be put back.
-    source
-        A loader, or whatever else gives batches.
-    """
-    todo, seen = [(name, source)], set()
-    while todo:
-        path, holder = todo.pop()
-        if id(holder) in seen:
-            continue
-        seen.add(id(holder))
-        for attribute, value in getattr(holder, "__dict__", {}).items():
-            if isinstance(value, GENERATOR_TYPES):
-                yield f"{path}.{attribute}", value
-            elif attribute in _PART:
-                todo.append((f"{path}.{attribute}", value))
-            elif attribute in _PARTS and isinstance(value, list | tuple):
-                todo.extend((f"{path}.{attribute}", part) for part in value)
 
 
 def to_device(value: Any, device: torch.device) -> Any:
