@@ -24,6 +24,15 @@ def checked_train_step(train_step: TrainStep | None) -> TrainStep:
     return train_step
 
 
+def check_several_runs(train_step: TrainStep, num_runs: int) -> None:
+    """Raise ValueError where there are to be several runs of a step whose data can be read once only."""
+    if num_runs > 1 and getattr(train_step, "reads_once", False):
+        raise ValueError(
+            f"need batches that can be read again for {num_runs} runs, got an iterator that can be read once; "
+            "pass a list or a DataLoader, e.g. `list(batches)`"
+        )
+
+
 def checked_count(name: str, value: Any, lowest: int, remedy: str) -> int:
     """A whole number of at least `lowest`, or the error that says what came instead."""
     if isinstance(value, bool) or not isinstance(value, Integral):

@@ -202,7 +202,7 @@ class LearningRateFinder:
         TypeError
             If the train step cannot be called or returns something that is no loss.
         ValueError
-            If ``num_runs`` is below 1.
+            If ``num_runs`` is below 1, or above it for data that can be read once only.
         BaseException
             Whatever the train step raises carries on, with what was recorded so far as ``error.partial_result``.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from lrwidget.checks import checked_count, checked_train_step
+from lrwidget.checks import check_several_runs, checked_count, checked_train_step
 from lrwidget.finder import LearningRateFinder
 from lrwidget.range_test import RangeTest
 from lrwidget.repeat_result import RepeatedResult, broken_by
@@ -53,12 +53,13 @@ class RepeatedTest(Iterator[RepeatRecord]):
     TypeError
         If ``train_step`` cannot be called or ``num_runs`` is not whole.
     ValueError
-        If ``num_runs`` is below 1.
+        If ``num_runs`` is below 1, or above it for data that can be read once only.
     """
 
     def __init__(self, finder: LearningRateFinder, train_step: TrainStep, num_runs: int = 3) -> None:
         train_step = checked_train_step(train_step)
         self.num_runs = checked_count("num_runs", num_runs, 1, "3 is a good start")
+        check_several_runs(train_step, self.num_runs)
         self.num_steps = self.num_runs * finder.num_steps
         # Run 0 is the plain range test; the others draw other batches.
         self._tests = [RangeTest(finder, train_step, seed=run or None) for run in range(self.num_runs)]

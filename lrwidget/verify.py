@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lrwidget.checks import checked_train_step
+from lrwidget.checks import check_several_runs, checked_train_step
 from lrwidget.divergence import DivergenceWatch
 from lrwidget.finder import LearningRateFinder
 from lrwidget.loop import train
@@ -84,7 +84,8 @@ class Verification(Iterator[TrialRecord]):
     TypeError
         If an argument is no such thing.
     ValueError
-        If a rate is not positive and finite, or is given twice, or `around` tells none.
+        If a rate is not positive and finite, or is given twice, or `around` tells none; if data for several trainings
+        can be read once only.
 
     Notes
     -----
@@ -107,6 +108,7 @@ class Verification(Iterator[TrialRecord]):
         train_step = checked_train_step(train_step)
         lrs = None if lrs is None else listed(lrs)
         self.plan = plan(finder, lrs, num_steps, around)
+        check_several_runs(train_step, self.plan.num_lrs + bool(self.plan.range_test_steps))
         planned_trial(1.0, self.plan.num_steps, schedule)  # a schedule that is none shows before the range test
         self._course = _Course(self.plan, schedule)
         if lrs is not None:

@@ -193,6 +193,14 @@ def test_reseeding_draws_other_batches_and_noise(batches):
     assert run(None) == run(None)
 
 
+def test_batches_that_can_be_read_once_are_refused_for_several_runs():
+    """Before the first one trains."""
+    batches = iter(make_batches(9))
+    with pytest.raises(ValueError, match="need batches that can be read again for 3 runs"):
+        finder.repeat(KerasStep(make_model(), batches))
+    assert len(list(batches)) == 9
+
+
 def test_an_error_says_what_the_batch_was():
     """A loader's odd batch comes late: its form is told."""
     odd = (np.zeros((3, 4), "float32"), np.zeros(3, int))

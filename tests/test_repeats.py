@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+from collections.abc import Sequence
 from time import perf_counter
 
 import numpy as np
@@ -54,6 +55,19 @@ class NoisyBowl:
         return loss
 
 
+def make_batches(num_batches):
+    """So many batches of eight, always the same."""
+    inputs = torch.randn(num_batches, 8, 4, generator=torch.Generator().manual_seed(0))
+    return [(x, x.sum(1, keepdim=True)) for x in inputs]
+
+
+def step_on(batches):
+    """A linear model that learns them by heart."""
+    torch.manual_seed(0)
+    model = torch.nn.Linear(4, 1)
+    return TorchStep(model, torch.optim.SGD(model.parameters(), 0.1), torch.nn.functional.mse_loss, batches)
+
+
 class InOrder(torch.utils.data.IterableDataset):
     """Batches as a stream, always the same."""
 
@@ -90,6 +104,65 @@ def test_the_first_run_is_the_plain_range_test_and_the_others_draw_other_batches
     assert step.seeds == [1, 2]
     assert np.array_equal(result.results[0].losses, FINDER.range_test(NoisyBowl()).losses)
     assert not np.array_equal(result.results[1].losses[:20], result.results[2].losses[:20])
+
+
+class Loading(Sequence):
+    """Batches that are loaded when they are asked for; knows how many were."""
+
+    def __init__(self, num_batches):
+        self.batches, self.num_loaded = make_batches(num_batches), 0
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        self.num_loaded += 1
+        return self.batches[index]
+
+
+class AnyOrder:
+    """Somebody's own batch sampler: it may shuffle or not."""
+
+    def __iter__(self):
+        return iter([[index] for index in torch.randperm(len(self)).tolist()])
+
+    def __len__(self):
+        return 2000
+
+
+@pytest.mark.parametrize(
+    ("batches", "most_left_out"),
+    [
+        (lambda data: data, 0),
+        (lambda data: torch.utils.data.DataLoader(data, batch_size=None, shuffle=True), 0),
+        (lambda data: torch.utils.data.DataLoader(data, batch_size=None), 200),
+        (lambda data: torch.utils.data.DataLoader(data, batch_sampler=AnyOrder(), collate_fn=lambda b: b[0]), 200),
+        (InOrder, 200),
+    ],
+    ids=["sequence", "shuffled loader", "loader in order", "own batch sampler", "stream"],
+)
+def test_repeats_see_other_batches_without_reading_all(batches, most_left_out):
+    """Of 2,000 batches three runs of 9 steps read hardly more than they train on, and no two runs the same."""
+    data = Loading(2000)
+    result = LearningRateFinder(1e-6, 1e-5, num_steps=9).repeat(step_on(batches(data)), num_runs=3)
+    assert len({tuple(r.losses) for r in result.results}) == 3
+    assert data.num_loaded <= 27 + 3 + most_left_out  # each run looks at its first batch before it is reseeded
+
+
+def test_what_can_be_read_once_is_refused_before_anything_is_trained():
+    """Several runs need batches for each: told at once, not when the second one begins."""
+    message = r"^need batches that can be read again for {} runs, got an iterator .* once; pass a list or a DataLoader"
+    batches = iter(make_batches(40))
+    step = step_on(batches)
+    with pytest.raises(ValueError, match=message.format(3)):
+        FINDER.repeat(step)
+    with pytest.raises(ValueError, match=message.format(2)):
+        FINDER.verify(step, lrs=[1e-3, 1e-2], num_steps=5)
+    with pytest.raises(ValueError, match=message.format(5)):
+        FINDER.verify(step)
+    assert len(list(batches)) == 40
+    assert len(FINDER.repeat(step_on(iter(make_batches(40))), num_runs=1)) == 40
+    assert FINDER.verify(step_on(iter(make_batches(40))), lrs=[1e-3], num_steps=5).best_lr is not None
 
 
 def test_a_train_step_without_reseed_goes_on_in_its_data():
@@ -269,12 +342,8 @@ def test_the_suggestion_is_the_geometric_mean_of_the_single_ones():
 
 
 def test_runs_on_the_same_batches_claim_no_agreement():
-    """Batches in a fixed order make one run of all: there is its suggestion, no spread, and a word about it."""
-    torch.manual_seed(0)
-    model = torch.nn.Linear(4, 1)
-    batches = [(x, x.sum(1, keepdim=True)) for x in torch.randn(100, 8, 4)]
-    step = TorchStep(model, torch.optim.SGD(model.parameters(), 0.1), torch.nn.functional.mse_loss, InOrder(batches))
-    result = LearningRateFinder().repeat(step, num_runs=3)
+    """One batch for ever makes one run of all: there is its suggestion, no spread, and a word about it."""
+    result = LearningRateFinder().repeat(step_on([make_batches(1)[0]]), num_runs=3)
     assert result.is_one_run
     assert result.spread_decades is None
     assert result.suggested_lr == result.results[0].suggested_lr is not None

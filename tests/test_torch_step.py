@@ -148,6 +148,35 @@ def test_a_generator_is_refused_for_a_second_run():
         step.reseed(1)
 
 
+class GivesItself:
+    """A loader that is its own iterator and begins again each time it is asked for one."""
+
+    def __init__(self):
+        self.place, self.num_passes = 0, 0
+
+    def __len__(self):
+        return 4
+
+    def __iter__(self):
+        self.place, self.num_passes = 0, self.num_passes + 1
+        return self
+
+    def __next__(self):
+        if self.place == 4:
+            raise StopIteration
+        self.place += 1
+        return make_batches(4)[self.place - 1]
+
+
+def test_a_loader_that_gives_out_itself_is_read_again_and_again():
+    """It is no iterator that is used up, and it is not asked for one before a run."""
+    model, loader = make_model(), GivesItself()
+    step = TorchStep(model, sgd(model), cross_entropy, loader)
+    assert loader.num_passes == 0
+    assert [len(finder.range_test(step)) for _ in range(2)] == [6, 6]
+    assert len(finder.repeat(step, num_runs=2)) == 6
+
+
 def test_a_source_that_dries_up_ends_the_run():
     """An iterable whose second pass yields nothing has been used up."""
 

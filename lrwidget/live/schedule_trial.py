@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lrwidget.checks import check_several_runs
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live.trainings import Trainings
 from lrwidget.result import FloatArray
@@ -72,10 +73,11 @@ class ScheduleTrial(Trainings):
     TypeError
         If `train_step` cannot be called.
     ValueError
-        If the schedule gives no usable rate.
+        If the schedule gives no usable rate, or the data can be read once only.
     """
 
     def __init__(self, train_step: TrainStep, tried: TriedSchedule, num_steps: int) -> None:
+        check_several_runs(train_step, 2)
         self.tried = tried
         places = tried.places(num_steps)
         rate_at = np.atleast_1d(tried.schedule(places)).tolist().__getitem__

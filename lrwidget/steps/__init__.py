@@ -42,10 +42,11 @@ StepReturn: TypeAlias = SupportsFloat | StepOutput | Literal[_Skipped.SKIPPED]
 class TrainStep(Protocol):
     """One optimizer step at a given learning rate.
 
-    Raises `StopIteration` when its data are used up. The engine also looks at three optional attributes:
+    Raises `StopIteration` when its data are used up. The engine also looks at four optional attributes:
     ``lag`` (how many steps later a loss may be read, for devices that run ahead; 0 if absent), ``reseed(seed)`` (draw
-    other batches and other noise from here on; undone by leaving) and ``rank`` (which of several processes that train
-    together this one is; 0 alone draws and writes; 0 if absent).
+    other batches and other noise from here on; undone by leaving), ``reads_once`` (whether there are data for one run
+    only; False if absent) and ``rank`` (which of several processes that train together this one is; 0 alone draws and
+    writes; 0 if absent).
 
     The widget looks at five more: ``model`` (what is trained: one run at a time), ``steps_per_epoch`` (steps in one
     pass over the data; None or absent if not known), ``set_momentum`` (a function that sets the momentum of the steps

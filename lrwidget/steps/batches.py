@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from itertools import chain, islice
+from itertools import chain, cycle, islice
 from typing import Any
 
 import numpy as np
+
+# Loading batches only to leave them out takes its time: about that of a range test.
+_MOST_LEFT_OUT = 100
 
 
 class Batches:
@@ -15,8 +18,9 @@ class Batches:
     Parameters
     ----------
     source
-        A loader, a list or any other iterable of batches, or what has a length and items; a generator (read once);
-        or one batch by itself, that is a dict, or a tuple or list that ends with an array or tensor.
+        A loader, a list or any other iterable of batches, or what has a length and items; a generator, or another
+        iterator without a length (read once); or one batch by itself, that is a dict, or a tuple or list that ends
+        with an array or tensor.
     single_allowed
         Whether a list that ends with an array or tensor is one batch. False leaves it a list of batches.
     name
@@ -39,7 +43,8 @@ class Batches:
                 "pass a list of batches, or one batch in a list"
             )
         self.source: Iterable[Any] = source
-        self.one_shot = iter(source) is source if isinstance(source, Iterator) else False
+        # One with a length is a loader that gives out itself and begins again.
+        self.one_shot = isinstance(source, Iterator) and not isinstance(source, Sized)
         self._used = False
         self._empty = f"need at least one batch, got an empty source; check the dataset and drop_last of {name}"
         self._stream: Iterator[Any] = iter(())
@@ -73,14 +78,14 @@ class Batches:
     @property
     def num_batches(self) -> int | None:
         """How many there are in one pass over the source; None where it does not say, or has only one."""
-        try:
-            num_batches = len(self.source)  # type: ignore[arg-type]
-        except (TypeError, NotImplementedError):  # no length, or that of a loader whose data have none
-            return None
-        return num_batches if num_batches > 1 else None
+        length = self._length()
+        return length if length is not None and length > 1 else None
 
     def reseed(self, seed: int) -> None:
         """Begin again with other batches; the generators have been seeded.
+
+        Items are taken in another order. What does not say that it shuffles may give the same batches again: of these,
+        some at the beginning are left out.
 
         Raises
         ------
@@ -95,15 +100,22 @@ class Batches:
         rng = np.random.default_rng(seed)
         source = self.source
         if isinstance(source, Sequence):
-            self._stream = _cycle([source[index] for index in rng.permutation(len(source))])
-        elif self._is_in_fixed_order():
-            self._stream = islice(_cycle(source), int(rng.integers(len(source))), None)  # type: ignore[arg-type]
-        else:
+            self._stream = (source[index] for index in cycle(rng.permutation(len(source)).tolist()))
+        elif self._is_shuffled():
             self._stream = _cycle(source)
+        else:
+            length = self._length() or _MOST_LEFT_OUT
+            self._stream = islice(_cycle(source), int(rng.integers(min(length, _MOST_LEFT_OUT))), None)
 
-    def _is_in_fixed_order(self) -> bool:
-        """Whether each pass over the source, whose length is known, may be the same."""
-        return isinstance(self.source, Sized)
+    def _is_shuffled(self) -> bool:
+        """Whether each pass over the source is known to follow the generators."""
+        return False
+
+    def _length(self) -> int | None:
+        try:
+            return len(self.source)  # type: ignore[arg-type]
+        except (TypeError, NotImplementedError):  # no length, or that of a loader whose data have none
+            return None
 
     def take(self, num_batches: int) -> list[Any]:
         """The first batches of the source, at most so many.

@@ -83,6 +83,11 @@ class KerasStep:
         """Steps in one pass over the batches; None where that is not known."""
         return self._batches.num_batches
 
+    @property
+    def reads_once(self) -> bool:
+        """Whether the batches can be read once only."""
+        return self._batches.one_shot
+
     def set_lr(self, lr: float) -> None:
         """Set the optimizer's learning rate for the training to come."""
         self.model.optimizer.learning_rate = lr

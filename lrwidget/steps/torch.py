@@ -79,9 +79,9 @@ class TorchStep:
     num_validation_batches
         How many of them; the same ones at each step.
     also
-        Other objects that training changes and that must be put back: schedulers, averaged models, meters, the
-        generators that a generator function draws batches with. Of a plain object, here or in a module, its own
-        attributes are put back, not those of plain objects inside it: name these too.
+        Other objects that training changes and that must be put back: schedulers, averaged models, meters, generators
+        that are not to be found from the batches on. Of a plain object, here or in a module, its own attributes are
+        put back, not those of plain objects inside it: name these too.
     lag
         How many steps later a loss is read. ``"auto"``: at once on a CPU, 4 on a CUDA device, which then never waits;
         a stop comes that much later and the extra steps are dropped.
@@ -202,6 +202,11 @@ class TorchStep:
         """Steps in one pass over the batches; None where that is not known."""
         num_batches = self._batches.num_batches
         return None if num_batches is None else max(1, num_batches // self._recipe.update.accumulation_steps)
+
+    @property
+    def reads_once(self) -> bool:
+        """Whether the batches can be read once only."""
+        return self._batches.one_shot
 
     @property
     def set_momentum(self) -> Callable[[float], None] | None:

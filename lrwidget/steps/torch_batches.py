@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, SequentialSampler
+from torch.utils.data import DataLoader, RandomSampler, SubsetRandomSampler, WeightedRandomSampler
 
 from lrwidget.steps.batches import Batches
 
@@ -42,10 +42,11 @@ class TorchBatches(Batches):
             self._outer, self.source._iterator = None, self._outer
             self._is_aside = False
 
-    def _is_in_fixed_order(self) -> bool:
-        if isinstance(self.source, DataLoader):
-            return isinstance(self.source.sampler, SequentialSampler)
-        return super()._is_in_fixed_order()
+    def _is_shuffled(self) -> bool:
+        if not isinstance(self.source, DataLoader):
+            return False
+        sampler = getattr(self.source.batch_sampler, "sampler", self.source.sampler)
+        return isinstance(sampler, RandomSampler | SubsetRandomSampler | WeightedRandomSampler)
 
 
 def to_device(value: Any, device: torch.device) -> Any:
