@@ -60,9 +60,8 @@ class Curve:
         the number of losses where none is seen.
     exploded_share
         The share of these views in which there is an explosion.
-    rise
-        How far the losses just before the explosion lie above all before, by rank, in standard deviations; 0 without
-        an explosion, and where it is a jump.
+    has_risen
+        Whether the losses have been rising all along before the explosion.
     is_unstable
         Whether the explosion is one of training at the edge of stability rather than a mere rise.
     is_cut
@@ -84,10 +83,15 @@ class Curve:
     explosion: int | None
     onset: float
     exploded_share: float
-    rise: float
+    has_risen: bool
     is_unstable: bool
     is_cut: bool
     steps_per_point: int
+
+    @property
+    def points_per_decade(self) -> float:
+        """How many points of `lrs` there are in a decade."""
+        return _steps_per_decade(self.lrs)
 
     def log10_lr(self, index: float) -> float:
         """The decimal logarithm of the rate at a broken index; beyond the ends the sweep is continued evenly."""
@@ -142,9 +146,9 @@ def _read(lrs: FloatArray, losses: FloatArray) -> Curve | None:
     minimum = int(np.argmin(smoothed[:end]))
     fall = start - float(smoothed[minimum])
     lowest = np.minimum.accumulate(smoothed[: minimum + 1])
-    rise, is_unstable = 0.0, False
+    has_risen = is_unstable = False
     if explosion is not None:
-        rise, is_unstable = rise_and_instability(losses, explosion, start, noise, steps_per_decade)
+        has_risen, is_unstable = rise_and_instability(losses, explosion, start, noise, steps_per_decade)
     return Curve(
         lrs=lrs,
         losses=losses,
@@ -159,7 +163,7 @@ def _read(lrs: FloatArray, losses: FloatArray) -> Curve | None:
         explosion=explosion,
         onset=mean_onset(found, len(losses)),
         exploded_share=float(np.mean([onset is not None for onset in found])),
-        rise=rise,
+        has_risen=has_risen,
         is_unstable=is_unstable,
         is_cut=not usable[-1],
         steps_per_point=steps_per_point,

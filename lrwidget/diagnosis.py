@@ -15,6 +15,7 @@ from lrwidget.instability import TAIL_RANK
 from lrwidget.once import once_per_curve
 from lrwidget.result import FloatArray
 from lrwidget.robust import HUGE
+from lrwidget.significance import WINDOW_DECADES
 from lrwidget.smoothing import checked_curve
 
 Kind: TypeAlias = Literal[
@@ -37,9 +38,8 @@ UPHILL = "Check the sign of the loss and the labels; a model at its optimum look
 SIGNIFICANT_FALL = 1.0
 # A loss that explodes within so many steps, or decades, gives no level to compare with.
 OPENING_STEPS, OPENING_DECADES = 5, 0.6
-# A loss that is up by so many standard deviations before it explodes has been rising all along: nothing was learned.
-# The loss of a trained model is up by about half as many, and shows where training becomes unstable.
-SURE_RISE = 1.1
+# A loss that takes so many decades to come half as high as it ever comes does not explode, it rises.
+SLOW_RISE_DECADES = 2.0
 # A smoothed loss that is lower than at the start by such a share of the noise may hide a fall.
 HIDDEN_FALL = 0.5
 # The best rate lies about a decade below the explosion; so much of the range has to be there to show a fall.
@@ -106,8 +106,9 @@ def _diagnose(lrs: FloatArray, losses: FloatArray) -> Diagnosis:
 
 def _of_curve(curve: Curve) -> Diagnosis:
     if _explodes_too_early(curve):
-        return _explodes_from_start(curve.lrs[0])
-    if curve.explosion is None and np.ptp(curve.losses) <= 4 * np.finfo(float).eps * np.abs(curve.losses).max():
+        return _of_early_rise(curve)
+    goes_on = curve.explosion is None and not curve.is_cut
+    if goes_on and np.ptp(curve.losses) <= 4 * np.finfo(float).eps * np.abs(curve.losses).max():
         return Diagnosis(
             "flat",
             "The loss does not change at all.",
@@ -116,7 +117,7 @@ def _of_curve(curve: Curve) -> Diagnosis:
         )
     if curve.significance < SIGNIFICANT_FALL:
         return _without_fall(curve)
-    if curve.explosion is None and not curve.is_cut and _is_still_falling(curve):
+    if goes_on and _is_still_falling(curve):
         extend_to = _one_decade_up(curve.lrs[-1])
         return Diagnosis(
             "range_too_small",
@@ -153,7 +154,7 @@ def _without_fall(curve: Curve) -> Diagnosis:
     if curve.is_cut:
         return Diagnosis(
             "nonfinite",
-            f"The loss stops being finite at {lr_text(curve.lrs[-1])} without having fallen before.",
+            f"The loss stops being finite at {lr_text(curve.lrs[-1])}, and no fall is seen before.",
             "Check the data for NaN and infinities, and logarithms and divisions in the loss.",
         )
     return _of_fluctuations(curve)
@@ -161,15 +162,25 @@ def _without_fall(curve: Curve) -> Diagnosis:
 
 def _of_explosion(curve: Curve, explosion: int) -> Diagnosis:
     """Of a curve that explodes without a visible fall before."""
-    has_risen = curve.rise > SURE_RISE
-    if curve.is_unstable and not has_risen:
+    if curve.is_unstable and not curve.has_risen:
         if _decades_to(curve, explosion) < FALLING_DECADES:
-            return _explodes_from_start(curve.lrs[0])
+            return _of_early_rise(curve)
         message = "The loss does not visibly fall, but it shows where training becomes unstable."
         return Diagnosis("ok", message, MORE_EVIDENCE, needs_repeats=True)
-    if not has_risen and curve.fall > HIDDEN_FALL * curve.noise:
+    if not curve.has_risen and curve.fall > HIDDEN_FALL * curve.noise:
         message = "No fall stands out from the noise before the loss is thrown up."
         return Diagnosis("no_decrease", message, f"{MORE_EVIDENCE} {UPHILL}", needs_repeats=True)
+    return _only_rising()
+
+
+def _of_early_rise(curve: Curve) -> Diagnosis:
+    """Of a curve that goes up before a fall could be seen: at once, or all along."""
+    half_way = curve.start + 0.5 * (float(curve.losses.max()) - curve.start)
+    is_slow = _decades_to(curve, int(np.argmax(curve.losses >= half_way))) >= SLOW_RISE_DECADES
+    return _only_rising() if is_slow else _explodes_from_start(curve.lrs[0])
+
+
+def _only_rising() -> Diagnosis:
     return Diagnosis("no_decrease", "The loss never falls below its start, it only rises.", UPHILL)
 
 
@@ -203,7 +214,7 @@ def _of_few_losses(losses: FloatArray) -> Diagnosis:
     """Of a curve with too few usable losses for any other verdict."""
     usable = losses[np.abs(losses) <= HUGE]
     ends_badly = len(usable) < len(losses)
-    if _only_rises(usable, ends_badly):
+    if _shoots_up(usable, losses[-1:]):
         return _explodes_from_start(None)
     if ends_badly:
         return Diagnosis(
@@ -213,16 +224,19 @@ def _of_few_losses(losses: FloatArray) -> Diagnosis:
         )
     return Diagnosis(
         "too_few_points",
-        f"{len(usable)} losses are too few to read a curve." if len(usable) else "There is no loss to read.",
+        f"Too few losses to read a curve: {len(usable)}." if len(usable) else "There is no loss to read.",
         f"Use more steps: at least {MIN_LOSSES}, better 100.",
     )
 
 
-def _only_rises(losses: FloatArray, ends_badly: bool) -> bool:
-    """Whether few losses look like an explosion: up to one that is not finite, or each rise far above all before."""
-    if len(losses) < 2 or losses[-1] <= losses[0]:
+def _shoots_up(usable: FloatArray, last: FloatArray) -> bool:
+    """Whether few losses look like an explosion: up to infinity, or the last one far above all before."""
+    if len(usable) < 2 or usable[-1] <= usable[0]:
         return False
-    return ends_badly or (len(losses) > 3 and losses[-1] - losses[-2] > 3 * np.ptp(losses[:-1]))
+    if len(usable) == 2:
+        return bool(np.isposinf(last).all())
+    is_enough = len(usable) > 3 or not np.isfinite(last).all()
+    return is_enough and bool(usable[-1] - usable[:-1].max() > 3 * np.ptp(usable[:-1]))
 
 
 def _explodes_from_start(min_lr: float | None) -> Diagnosis:
@@ -247,26 +261,30 @@ def _decades_to(curve: Curve, index: int) -> float:
 
 
 def _is_still_falling(curve: Curve) -> bool:
-    """Whether the lowest smoothed loss lies at the end, and the last tenth of the fall is not yet a plateau.
+    """Whether the smoothed loss is as low as ever at the end, and the last tenth of the fall is not yet a plateau.
 
     It is none within half a decade, nor where it took hardly longer than a tenth did before it.
     """
     last = len(curve.lrs) - 1
-    if curve.minimum < last - 1:
+    standard_error = curve.noise / np.sqrt(max(3.0, WINDOW_DECADES * curve.points_per_decade))
+    if curve.smoothed[last] - curve.smoothed[curve.minimum] > 2 * standard_error:
         return False
     if curve.log10_lr(last) - curve.log10_lr(curve.fall_end) < 0.5:
         return True
     first_tenth = int(np.argmax(curve.smoothed < curve.start - 0.1 * curve.fall))
-    return last - curve.fall_end < 1.5 * (curve.fall_end - first_tenth) / 8
+    # the last two levels are one and the same
+    return last - 1 - curve.fall_end < 1.5 * (curve.fall_end - first_tenth) / 8
 
 
 def _repeats(curve: Curve) -> bool:
     """Whether the losses before the explosion repeat with some period: batches in a fixed order."""
     # Of their changes: a shift of the level is alike at all lags, here one change is left of it.
     changes = np.diff(curve.losses[: curve.explosion])
+    if len(changes) < 24:
+        return False
     deviations = changes - changes.mean()
     largest = float(np.abs(deviations).max())
-    if len(changes) < 24 or largest == 0:
+    if largest == 0:
         return False
     deviations = deviations / largest  # the squares of losses near the smallest number are 0
     total = float(deviations @ deviations)

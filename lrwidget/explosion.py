@@ -46,7 +46,7 @@ def onsets(
     """
     # Medians of three: a single spike before the explosion does not begin it, one in it or at the end does not end it.
     rises = running_median(losses, 3) - best
-    width = max(3, round(EXPLOSION_DECADES * steps_per_decade))
+    width = min(max(3, round(EXPLOSION_DECADES * steps_per_decade)), len(losses))
     # Kept for as long as an explosion goes on: a loss that is thrown up and down is low by chance for less.
     kept = min(width, len(levels))
     fall = -float(np.convolve(levels - start, np.full(kept, 1 / kept), "valid").min())

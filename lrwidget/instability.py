@@ -14,8 +14,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 from lrwidget.explosion import THROWN_BACK_NOISE
 from lrwidget.result import FloatArray
 from lrwidget.robust import HUGE, ROUNDING, running_median
-from lrwidget.significance import rise_before_end
+from lrwidget.significance import rise_before_end, trend
 
+# A loss that is up by so many standard deviations before it explodes has been rising all along: nothing was learned.
+# The loss of a trained model is up by about half as many, and shows where training becomes unstable.
+SURE_RISE = 1.1
+# So has one whose trend is so many standard errors from none: the one of trained models is within one.
+SURE_TREND = 3.0
 # Violent is what comes so high within so many decades: out of a calm, and after a rise of a standard deviation.
 VIOLENT_DECADES = 0.5
 VIOLENT_HEIGHT, VIOLENT_HEIGHT_RISEN = 18.0, 25.0
@@ -38,8 +43,8 @@ TAIL_RANK = 3
 
 def rise_and_instability(
     losses: FloatArray, explosion: int, start: float, noise: float, steps_per_decade: float
-) -> tuple[float, bool]:
-    """How far a loss has risen before it explodes, and whether the explosion is one of training.
+) -> tuple[bool, bool]:
+    """Whether a loss has been rising all along before it explodes, and whether the explosion is one of training.
 
     Parameters
     ----------
@@ -55,22 +60,23 @@ def rise_and_instability(
     Returns
     -------
     tuple
-        The rise in standard deviations, 0 where the loss jumps up out of home: one that goes on is no explosion. And
-        whether it is unstable.
+        Whether it has risen, False where the loss jumps up out of home: no rise that goes on does that. And whether
+        it is unstable.
     """
     heights = _heights(losses, explosion, start, noise)
     has_jumped = _jumps(heights, explosion, steps_per_decade)
     rise = 0.0 if has_jumped else rise_before_end(losses[:explosion], steps_per_decade)
+    has_risen = rise > SURE_RISE or (not has_jumped and trend(losses[:explosion]) > SURE_TREND)
     if noise <= 10 * ROUNDING * abs(start):
-        return rise, False  # without noise to hide it a fall would show
+        return has_risen, False  # without noise to hide it a fall would show
     comes_home = bool(((heights < HOME_HEIGHT) & (np.maximum.accumulate(heights) > OUT_HEIGHT)).any())
     after = heights[explosion:]
-    return rise, comes_home or _drops(after) or _is_violent(after, rise, steps_per_decade)
+    return has_risen, comes_home or _drops(after) or _is_violent(after, rise, steps_per_decade)
 
 
 def _heights(losses: FloatArray, explosion: int, start: float, noise: float) -> FloatArray:
     """The losses in noise levels above home, shape (n,)."""
-    scatter = _scatter(losses[: round(CALM_FRACTION * explosion)], noise)
+    scatter = max(_scatter(losses[: round(CALM_FRACTION * explosion)], noise), np.finfo(float).tiny)
     with np.errstate(over="ignore"):  # a noise near the smallest number
         heights: FloatArray = np.clip((losses - start) / scatter, -HUGE, HUGE)
     return heights

@@ -17,8 +17,9 @@ WINDOWS_DECADES = (WINDOW_DECADES, 1.2, 2.4)
 # What two tests for a fall, in standard errors, reach on normal noise in under one of a hundred curves.
 FALL_ANYWHERE, FALL_AT_THE_END = 3.8, 3.3
 # What both reach on ranks of noise in about one of a hundred, and how fast doubt about these outweighs the size of a
-# fall.
+# fall. Few ranks do not reach so much: then it is 1 less this share of each.
 FALL_BY_RANK, RANK_SLOPE = 0.95, 2.0
+FEW_RANKS = 3.6
 
 
 def significance(levels: FloatArray, start: float, noise: float, steps_per_decade: float) -> float:
@@ -48,7 +49,8 @@ def significance(levels: FloatArray, start: float, noise: float, steps_per_decad
     anywhere, at_the_end = _largest_falls(np.stack([levels - start, _normal_scores(levels)]), steps_per_decade)
     by_size = max(_in_units(anywhere[0], noise) / FALL_ANYWHERE, _in_units(at_the_end[0], late_noise) / FALL_AT_THE_END)
     by_rank = max(anywhere[1] / FALL_ANYWHERE, at_the_end[1] / FALL_AT_THE_END)
-    return float(min(by_size, max(1 + RANK_SLOPE * (by_rank / FALL_BY_RANK - 1), 0.0)))
+    wanted = min(FALL_BY_RANK, 1 - FEW_RANKS / len(levels))
+    return float(min(by_size, max(1 + RANK_SLOPE * (by_rank / wanted - 1), 0.0)))
 
 
 def rise_before_end(levels: FloatArray, steps_per_decade: float) -> float:
@@ -66,6 +68,19 @@ def rise_before_end(levels: FloatArray, steps_per_decade: float) -> float:
         return 0.0
     scores = _normal_scores(levels)
     return float(scores[-width:].mean() - scores[:-width].mean())
+
+
+def trend(levels: FloatArray) -> float:
+    """How surely losses rise all along: the correlation of their ranks with the step, in standard errors.
+
+    Parameters
+    ----------
+    levels
+        Shape (n,); fewer than two, or equal ones, have none.
+    """
+    scores, steps = _normal_scores(levels), np.arange(len(levels)) - (len(levels) - 1) / 2
+    spread = float(np.sqrt((scores @ scores) * (steps @ steps)))
+    return float(scores @ steps) / spread * np.sqrt(len(levels) - 1) if spread else 0.0
 
 
 def _normal_scores(values: FloatArray) -> FloatArray:

@@ -1,12 +1,13 @@
 """The diagnosis: the expected verdict for every curve, and nothing that depends on the unit of the loss."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lrwidget import LearningRateFinder
-from lrwidget.diagnosis import TYPICAL_RANGES, diagnose, lr_text
+from lrwidget.diagnosis import TYPICAL_RANGES, UPHILL, diagnose, lr_text
 from lrwidget.suggestions import suggest
 from tests.curves import noise, s_curve, sweep
 from tests.regret.scoring import Pathology, load_pathologies
@@ -75,6 +76,49 @@ def test_a_rise_whose_noise_grows_with_it_gets_no_rate(shape: str, num_steps: in
     lrs, level = sweep(num_steps), 2.3 + rise(shape, num_steps)
     found = [suggest(lrs, level * (1 + 0.05 * noise(seed, num_steps))).lr for seed in range(200)]
     assert np.mean([lr is None for lr in found]) >= 0.97
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.3])
+@pytest.mark.parametrize("level", [lambda u: 3**u, lambda u: 10**u, lambda u: 1 + 9 * u], ids=["3^u", "10^u", "1+9u"])
+def test_a_rise_all_along_gets_no_rate_however_it_scatters(level: Callable[[Any], Any], share: float) -> None:
+    """Noise in proportion to a loss that goes up from the first step on drops as far as instability would."""
+    heights = level(np.linspace(0, 1, 100))
+    found = [suggest(LRS, heights * np.exp(share * noise(seed))).lr for seed in range(200)]
+    assert np.mean([lr is None for lr in found]) >= 0.97
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.05])
+@pytest.mark.parametrize(
+    "level",
+    [lambda u: 1 + 2 * u, lambda u: 1 + u**2, lambda u: 1 + u**3, np.exp, lambda u: np.exp(5 * u)],
+    ids=["straight", "square", "cube", "exp", "exp 5"],
+)
+def test_a_steady_rise_is_no_explosion_at_the_start(level: Callable[[Any], Any], share: float) -> None:
+    """However soon it leaves the noise, it takes decades to come up: nothing was learned, min_lr is not too high."""
+    heights = level(np.linspace(0, 1, 100))
+    diagnosis = diagnose(LRS, heights + share * np.ptp(heights) * noise(3))
+    assert diagnosis.kind == "no_decrease"
+    assert diagnosis.advice.endswith(UPHILL)
+
+
+def after(losses: Any, end: float) -> Any:
+    """The same losses, another value from a rate of 0.3 on."""
+    return np.where(sweep(len(losses)) > 0.3, end, losses)
+
+
+@pytest.mark.parametrize("num_steps", [20, 25, 30, 40])
+@pytest.mark.parametrize("end", [None, np.nan, 2.3, 9.0], ids=["falls", "breaks off", "comes back", "jumps"])
+def test_a_clear_fall_is_seen_in_few_steps(num_steps: int, end: float | None) -> None:
+    """Of twenty losses that fall by ten noise levels there is a rate, where the fall ends within a decade or so."""
+    lrs = sweep(num_steps)
+    fall = 2.3 - 1.8 / (1 + np.exp(-3 * (np.log10(lrs) + 2.5)))
+    found = []
+    for seed in range(50):
+        losses = fall + 0.18 * noise(seed, num_steps)
+        found.append(suggest(lrs, losses if end is None else after(losses, end)).lr)
+    rates = [lr for lr in found if lr is not None]
+    assert len(rates) >= 43
+    assert all(1e-3 < lr < 0.6 for lr in rates)
 
 
 def uphill(seed: int) -> Callable[[float], float]:
@@ -252,6 +296,36 @@ def test_a_fall_that_goes_on_to_the_end_is_no_good_curve(num_steps: int) -> None
     assert levelled.kind == "ok"
 
 
+@pytest.mark.parametrize(
+    ("num_steps", "share"), [(25, 0.0), (30, 0.0), (40, 0.0), (30, 0.02), (100, 0.02), (300, 0.02)]
+)
+def test_a_fall_to_the_end_is_seen_through_some_noise(num_steps: int, share: float) -> None:
+    """Six decades straight down: the last one is as steep as the others."""
+    lrs = sweep(num_steps)
+    fall = -np.clip(np.log10(lrs) + 5, 0, None) / 6
+    kinds = [diagnose(lrs, fall + share * noise(seed, num_steps)).kind for seed in range(20)]
+    assert kinds.count("range_too_small") >= 19
+
+
+def test_a_constant_loss_that_breaks_off_is_not_flat() -> None:
+    """The optimizer does reach the loss; something in it overflows."""
+    assert diagnose(LRS, np.where(LRS > 0.1, np.inf, 2.3)).kind == "nonfinite"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("offset", [0.0, 1.0, -100.0])
+def test_a_loss_of_exactly_nothing_is_read_as_any_other(offset: float) -> None:
+    """A model that fits its data bit for bit has no noise and no level to compare with."""
+    for losses in (np.maximum(np.log10(LRS) + 1, 0), np.where(LRS > 0.1, np.abs(noise(1)), 0.0)):
+        assert diagnose(LRS, losses + offset).kind == "no_decrease"
+
+
+def test_a_range_of_almost_nothing_is_read_at_once() -> None:
+    """A hundred rates within a millionth: a decade of such steps would be hundreds of millions."""
+    lrs = np.linspace(1e-3, 1e-3 + 1e-9, 100)
+    assert diagnose(lrs, 2.3 + 0.05 * noise(5)).kind in ("noise", "range_too_small")
+
+
 def test_a_loss_that_breaks_off_without_having_fallen_is_not_finite() -> None:
     """Flat and then NaN points to the data, not to the learning rate."""
     losses = np.append(2.3 + 0.05 * noise(9)[:60], np.nan)
@@ -264,6 +338,13 @@ def test_few_losses_that_only_rise_explode_from_the_start() -> None:
     assert diagnose(LRS[:5], losses).kind == "explodes_from_start"
     assert diagnose(LRS[:2], [2.3, 2.4]).kind == "too_few_points"
     assert diagnose(LRS[:3], [2.3, 50.0, np.inf]).kind == "explodes_from_start"
+
+
+@pytest.mark.parametrize("num_losses", [1, 2, 4, 7])
+def test_a_few_usual_losses_before_a_nan_are_no_explosion(num_losses: int) -> None:
+    """Which of them is the highest is chance: the data or the loss are to be looked at, not the rate."""
+    kinds = [diagnose(LRS[: num_losses + 1], [*2.3 + 0.02 * noise(s, num_losses), np.nan]).kind for s in range(50)]
+    assert kinds.count("nonfinite") >= 47
 
 
 def test_batches_in_a_fixed_order_are_noticed() -> None:
