@@ -791,6 +791,18 @@ def test_validation_loss():
         finder.range_test(TorchStep(model, sgd(model), cross_entropy, make_batches(), validation=[]))
 
 
+@pytest.mark.parametrize("generator", [None, torch.Generator().manual_seed(2)], ids=["global", "shared generator"])
+def test_taking_the_validation_batches_draws_nothing(generator):
+    """Only the first run takes them: it trains on the same batches, and with the same noise, as the next one."""
+    model = make_model()
+    model.insert(3, nn.Dropout(0.5))
+    dataset = TensorDataset(*(torch.cat(parts) for parts in zip(*make_batches(2), strict=True)))
+    loaders = [DataLoader(dataset, batch_size=8, shuffle=True, generator=generator) for _ in range(2)]
+    step = TorchStep(model, sgd(model), cross_entropy, loaders[0], validation=loaders[1])
+    torch.manual_seed(5)
+    assert losses_of(step) == losses_of(step)
+
+
 def test_an_autocast_region_around_the_run():
     """Inside a region of the caller's the weights are cast anew at each step, not taken from its cache."""
     losses = []

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lrwidget.steps import SKIPPED, StepReturn
 from lrwidget.steps.batches import note_batch
-from lrwidget.steps.torch_batches import TorchBatches, is_elsewhere
+from lrwidget.steps.torch_batches import TorchBatches, generator_holders, is_elsewhere
 from lrwidget.steps.torch_checks import check_batch
 from lrwidget.steps.torch_distributed import Alone
 from lrwidget.steps.torch_forward import (
@@ -26,6 +26,7 @@ from lrwidget.steps.torch_forward import (
     told,
 )
 from lrwidget.steps.torch_readback import ReadBack, make_reader
+from lrwidget.steps.torch_state import TorchSnapshot
 from lrwidget.steps.torch_update import LearningRates, Update, Updater, grad_clearer
 
 Step: TypeAlias = Callable[[float], StepReturn]
@@ -116,8 +117,15 @@ class Recipe:
         if self.validation is None:
             return None
         if not self._validation_batches:
-            self._validation_batches = self.validation.take(self.num_validation_batches)
+            self._validation_batches = self._take(self.validation)
         return make_validation(self.model, self.optimizers, compute, self._validation_batches)
+
+    def _take(self, source: TorchBatches) -> list[Any]:
+        """The validation batches. The first run alone takes them: it must train on the same batches as the others."""
+        state = TorchSnapshot(generator_holders("validation", source.source), device=self.device)
+        batches = source.take(self.num_validation_batches)
+        state.restore()
+        return batches
 
 
 def _whole_step(
