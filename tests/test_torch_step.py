@@ -322,6 +322,41 @@ def test_gradient_accumulation():
     assert losses_of(step) == pytest.approx(expected, rel=1e-5)
 
 
+def test_an_accumulation_draws_each_batch_when_it_is_needed():
+    """Noise that the loader and the model draw falls in the order of a loop by hand."""
+
+    class Noisy:
+        def __iter__(self):
+            for x, y in make_batches(8):
+                yield x + torch.randn(8, 5), y
+
+    def trained(train):
+        model = make_model()
+        model.insert(3, nn.Dropout(0.5))
+        torch.manual_seed(5)
+        return train(model, sgd(model))
+
+    def by_a_loop(model, optimizer):
+        losses, batches = [], iter(Noisy())
+        for lr in LRS[:4]:
+            optimizer.param_groups[0]["lr"] = lr
+            optimizer.zero_grad()
+            parts = []
+            for _ in range(2):
+                x, y = next(batches)
+                loss = cross_entropy(model(x), y)
+                (loss / 2).backward()
+                parts.append(loss.detach())
+            optimizer.step()
+            losses.append(torch.stack(parts).mean().item())
+        return losses
+
+    def by_steps(model, optimizer):
+        return losses_of(TorchStep(model, optimizer, cross_entropy, Noisy(), accumulation_steps=2), LRS[:4])
+
+    assert trained(by_steps) == trained(by_a_loop)
+
+
 def test_batches_that_end_inside_an_accumulation_end_the_run():
     """A step that cannot be completed is no step."""
     model = make_model()

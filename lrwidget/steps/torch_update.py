@@ -143,10 +143,9 @@ class Update:
         # each once: several optimizers may share one
         parameters = list({id(p): p for o in self.optimizers for g in o.param_groups for p in g["params"]}.values())
         gradients = self._gradients(compute)
-        num_batches = self.accumulation_steps
 
         def step() -> Outcome:
-            loss = gradients([next(batches) for _ in range(num_batches)])
+            loss = gradients(batches)
             norm = self._norm(parameters)
             if self._step() or not loss.isfinite():  # no loss scale mends a loss that is not finite itself
                 return loss, norm
@@ -165,7 +164,7 @@ class Update:
 
             def closure() -> Tensor:
                 with torch.enable_grad():
-                    loss = gradients(micro)
+                    loss = gradients(iter(micro))
                 outputs.append((loss, self._norm(parameters)))
                 return loss
 
@@ -174,19 +173,23 @@ class Update:
 
         return step
 
-    def _gradients(self, compute: Compute) -> Callable[[Sequence[Any]], Tensor]:
-        """A function that leaves the mean gradient of some batches in the parameters and returns their mean loss."""
+    def _gradients(self, compute: Compute) -> Callable[[Iterator[Any]], Tensor]:
+        """A function that leaves the mean gradient of the next batches in the parameters and returns their mean loss.
+
+        Each batch is drawn when it is needed, so that one at a time is held and noise falls as in a loop by hand.
+        """
+        num_batches = self.accumulation_steps
         scale: Callable[[Any], Any] = self.scaler.scale if self.scaler is not None else _unscaled
         clearers = [grad_clearer(optimizer) for optimizer in self.optimizers]
 
-        def gradients(micro: Sequence[Any]) -> Tensor:
+        def gradients(batches: Iterator[Any]) -> Tensor:
             for clear in clearers:
                 clear()
             losses = []
-            for batch in micro:
-                loss = compute(batch)
+            for _ in range(num_batches):
+                loss = compute(next(batches))
                 losses.append(loss.detach())
-                share: Any = loss if len(micro) == 1 else loss / len(micro)
+                share: Any = loss if num_batches == 1 else loss / num_batches
                 scale(share).backward()
             return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
 
