@@ -399,6 +399,35 @@ def test_clipping_records_the_norm_before_it():
     assert [output.grad_norm for output in outputs] == pytest.approx(norms)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_clipping_where_layers_differ_in_precision(dtype):
+    """Norm and training are bitwise those of clip_grad_norm_, not rounded to the dtype of the first layer."""
+
+    class Mixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.last = nn.Linear(5, 64, dtype=dtype), nn.Linear(64, 3)
+
+        def forward(self, x):
+            return self.last(self.first(x.to(dtype)).float())
+
+    model, other = Mixed(), Mixed()
+    optimizer, norms, losses = sgd(other), [], []
+    for lr, (x, y) in zip(LRS, make_batches() * 2, strict=False):
+        optimizer.param_groups[0]["lr"] = lr
+        optimizer.zero_grad()
+        loss = cross_entropy(other(x), y)
+        loss.backward()
+        norms.append(nn.utils.clip_grad_norm_(other.parameters(), 0.3).item())
+        optimizer.step()
+        losses.append(loss.item())
+    with TorchStep(model, sgd(model), cross_entropy, make_batches(), max_grad_norm=0.3) as step:
+        outputs = [step(lr) for lr in LRS]
+    assert [output.grad_norm for output in outputs] == norms
+    assert [output.loss for output in outputs] == losses
+
+
 def test_the_norm_of_no_gradients_is_zero():
     """A model whose parameters got no gradient has a norm all the same."""
     assert total_norm([]).item() == 0

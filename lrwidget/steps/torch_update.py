@@ -229,8 +229,8 @@ def total_norm(grads: Sequence[Tensor]) -> Tensor:
     if not dense:
         return torch.zeros(())
     norms = torch._foreach_norm(dense)
-    same = [norm.to(norms[0].device, norms[0].dtype) for norm in norms]
-    total: Tensor = torch.linalg.vector_norm(torch.stack(same))
+    # Stacked, norms of several dtypes come in one that holds them all, as in `clip_grad_norm_`.
+    total: Tensor = torch.linalg.vector_norm(torch.stack([norm.to(norms[0].device) for norm in norms]))
     return total
 
 
