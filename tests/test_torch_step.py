@@ -621,6 +621,35 @@ def test_rates_at_the_foot_of_a_warm_up(group, share):
     assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([3.0 * share, second])
 
 
+@pytest.mark.parametrize("rate", [0.1, torch.tensor(0.1)], ids=["number", "tensor"])
+@pytest.mark.parametrize("way", ["plain", "own step"])
+def test_an_optimizer_that_loads_its_state_in_a_step(rate, way):
+    """Rolling back and Lookahead call load_state_dict, which makes new groups: these get rate and momentum."""
+    model, rates = make_model(), []
+    optimizer = torch.optim.SGD(model.parameters(), rate, momentum=0.9, foreach=False)
+
+    def loss_fn(outputs, targets):
+        rates.append((float(optimizer.param_groups[0]["lr"]), optimizer.param_groups[0]["momentum"]))
+        optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+        return cross_entropy(outputs, targets)
+
+    def train_step(batch):
+        optimizer.zero_grad()
+        loss = loss_fn(model(batch[0]), batch[1])
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    options = {"loss_fn": loss_fn} if way == "plain" else {"train_step": train_step}
+    with TorchStep(model, optimizer, batches=make_batches(), **options) as step:
+        set_momentum = step.set_momentum
+        for lr in LRS:
+            set_momentum(1 - lr)
+            step(lr)
+    assert rates == [pytest.approx((lr, 1 - lr)) for lr in LRS]
+    assert optimizer.param_groups[0]["lr"] is rate
+
+
 def test_tensor_rates_are_filled_in_place():
     """A learning rate that is a tensor stays that tensor, in the run and after it."""
     model, rate = make_model(), torch.tensor(0.1)

@@ -168,12 +168,12 @@ def _own_step(
 def _plain_step(optimizer: Any, model: nn.Module, loss_fn: LossFn, batches: Iterator[Any]) -> Step:
     """The common step, a pair of tensors through one optimizer, with nothing in between that costs time."""
     rates = LearningRates([optimizer])
-    group = rates.only_group
+    is_single = rates.is_single
     set_lr, clear_grads, update = rates.set, grad_clearer(optimizer), optimizer.step
 
     def step(lr: float) -> StepReturn:
-        if group is not None:
-            group["lr"] = lr
+        if is_single:
+            optimizer.param_groups[0]["lr"] = lr
         else:
             set_lr(lr)
         batch = next(batches)

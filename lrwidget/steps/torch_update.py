@@ -35,21 +35,24 @@ class LearningRates:
         if not any(rates):
             rates = [float(group.get("initial_lr", 1.0)) for group in groups]
         highest = max(rates, key=abs) or 1.0
-        tensors = [isinstance(group["lr"], Tensor) for group in groups]
-        self._filled = [(g["lr"], r / highest) for g, r, tensor in zip(groups, rates, tensors, strict=True) if tensor]
-        self._written = [(g, r / highest) for g, r, tensor in zip(groups, rates, tensors, strict=True) if not tensor]
+        ratios = iter([rate / highest for rate in rates])
+        # The groups themselves are looked up anew each time: load_state_dict, in a step of the user's, makes others.
+        self._ratios = [(optimizer, [next(ratios) for _ in optimizer.param_groups]) for optimizer in optimizers]
 
     @property
-    def only_group(self) -> dict[str, Any] | None:
-        """The group to write the rate to as it is, where there is but one and its rate is no tensor."""
-        return self._written[0][0] if len(self._written) == 1 and not self._filled else None
+    def is_single(self) -> bool:
+        """Whether the rate is written as it is to one group, where it is no tensor."""
+        (optimizer, ratios), *others = self._ratios
+        return not others and len(ratios) == 1 and not isinstance(optimizer.param_groups[0]["lr"], Tensor)
 
     def set(self, lr: float) -> None:
         """Write the rate into every group."""
-        for group, ratio in self._written:
-            group["lr"] = lr * ratio
-        for tensor, ratio in self._filled:
-            tensor.fill_(lr * ratio)
+        for optimizer, ratios in self._ratios:
+            for group, ratio in zip(optimizer.param_groups, ratios, strict=False):  # a step may have added a group
+                if isinstance(group["lr"], Tensor):
+                    group["lr"].fill_(lr * ratio)
+                else:
+                    group["lr"] = lr * ratio
 
 
 def grad_clearer(optimizer: Any) -> Callable[[], object]:
@@ -80,12 +83,15 @@ def momentum_setter(optimizers: Sequence[Any]) -> Callable[[float], None] | None
     optimizers
         Those whose groups are set.
     """
-    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-    if not all({"betas", "momentum"} & group.keys() for group in groups):
+
+    def groups() -> Iterator[dict[str, Any]]:
+        return (group for optimizer in optimizers for group in optimizer.param_groups)
+
+    if not all({"betas", "momentum"} & group.keys() for group in groups()):
         return None
 
     def set_momentum(momentum: float) -> None:
-        for group in groups:
+        for group in groups():
             if "betas" not in group:
                 group["momentum"] = momentum
             elif isinstance(group["betas"][0], Tensor):
