@@ -621,6 +621,13 @@ def test_rates_at_the_foot_of_a_warm_up(group, share):
     assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([3.0 * share, second])
 
 
+def test_rates_that_were_never_above_zero():
+    """Made with lr=0 for a scheduler to set: every group gets the rate as it is."""
+    optimizer = SimpleNamespace(param_groups=[{"lr": 0.0, "initial_lr": 0.0}, {"lr": 0.0, "initial_lr": 0.0}])
+    LearningRates([optimizer]).set(3.0)
+    assert [g["lr"] for g in optimizer.param_groups] == [3.0, 3.0]
+
+
 @pytest.mark.parametrize("rate", [0.1, torch.tensor(0.1)], ids=["number", "tensor"])
 @pytest.mark.parametrize("way", ["plain", "own step"])
 def test_an_optimizer_that_loads_its_state_in_a_step(rate, way):

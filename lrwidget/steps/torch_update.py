@@ -34,7 +34,9 @@ class LearningRates:
         rates = [float(group["lr"]) for group in groups]
         if not any(rates):
             rates = [float(group.get("initial_lr", 1.0)) for group in groups]
-        highest = max(rates, key=abs) or 1.0
+        if not any(rates):
+            rates = [1.0] * len(groups)
+        highest = max(rates, key=abs)
         ratios = iter([rate / highest for rate in rates])
         # The groups themselves are looked up anew each time: load_state_dict, in a step of the user's, makes others.
         self._ratios = [(optimizer, [next(ratios) for _ in optimizer.param_groups]) for optimizer in optimizers]
