@@ -74,12 +74,18 @@ def _check_rates(optimizers: Iterable[Any]) -> None:
         name = type(optimizer).__name__
         for index, group in enumerate(optimizer.param_groups):
             lr = group.get("lr")
-            if not isinstance(lr, Tensor | float | int) or {"d", "growth_rate"} <= group.keys():
-                got = f"{name}, which finds its own" if "d" in group else f"{name} with lr={lr!r} in group {index}"
-                raise ValueError(
-                    f"need an optimizer with a learning rate to test, got {got}; such an optimizer needs no range "
-                    "test: use one with a numeric lr, e.g. torch.optim.AdamW(model.parameters(), lr=1e-3)"
-                )
+            if isinstance(optimizer, torch.optim.Rprop):
+                got = f"{name}, which takes it for its first step and finds its own from there"
+            elif {"d", "growth_rate"} <= group.keys():
+                got = f"{name}, which finds its own"
+            elif not isinstance(lr, Tensor | float | int):
+                got = f"{name} with lr={lr!r} in group {index}"
+            else:
+                continue
+            raise ValueError(
+                f"need an optimizer with a learning rate to test, got {got}; such an optimizer needs no range "
+                "test: use one with a numeric lr, e.g. torch.optim.AdamW(model.parameters(), lr=1e-3)"
+            )
 
 
 def check_grad_mode() -> None:
