@@ -670,6 +670,18 @@ def test_tensor_rates_are_filled_in_place():
     assert rate.item() == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize(
+    "rate", [np.float32(0.1), np.int64(1), torch.tensor(0.1, requires_grad=True)], ids=["float32", "int64", "gradient"]
+)
+def test_rates_of_other_kinds(rate):
+    """Numbers of NumPy, and a tensor that has a gradient of its own: trained as by hand, and the same object after."""
+    model, before = make_model(), copy.deepcopy(rate)
+    optimizer = sgd(model, rate)
+    assert losses_of(TorchStep(model, optimizer, cross_entropy, make_batches())) == expected_losses()
+    assert optimizer.param_groups[0]["lr"] is rate
+    assert rate == before
+
+
 def test_an_attached_scheduler_is_restored():
     """A scheduler does not disturb the run; its optimizer, and itself where it is named, are put back."""
     model = make_model()

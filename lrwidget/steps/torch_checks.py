@@ -78,7 +78,7 @@ def _check_rates(optimizers: Iterable[Any]) -> None:
                 got = f"{name}, which takes it for its first step and finds its own from there"
             elif {"d", "growth_rate"} <= group.keys():
                 got = f"{name}, which finds its own"
-            elif not isinstance(lr, Tensor | float | int):
+            elif not isinstance(lr, Tensor | Real):
                 got = f"{name} with lr={lr!r} in group {index}"
             else:
                 continue

@@ -31,9 +31,9 @@ class LearningRates:
 
     def __init__(self, optimizers: Sequence[Any]) -> None:
         groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-        rates = [float(group["lr"]) for group in groups]
+        rates = [_number(group["lr"]) for group in groups]
         if not any(rates):
-            rates = [float(group.get("initial_lr", 1.0)) for group in groups]
+            rates = [_number(group.get("initial_lr", 1.0)) for group in groups]
         if not any(rates):
             rates = [1.0] * len(groups)
         highest = max(rates, key=abs)
@@ -52,9 +52,13 @@ class LearningRates:
         for optimizer, ratios in self._ratios:
             for group, ratio in zip(optimizer.param_groups, ratios, strict=False):  # a step may have added a group
                 if isinstance(group["lr"], Tensor):
-                    group["lr"].fill_(lr * ratio)
+                    group["lr"].detach().fill_(lr * ratio)  # it may require a gradient of its own
                 else:
                     group["lr"] = lr * ratio
+
+
+def _number(rate: Any) -> float:
+    return float(rate.detach() if isinstance(rate, Tensor) else rate)  # one that has a gradient is not lightly a number
 
 
 def grad_clearer(optimizer: Any) -> Callable[[], object]:
