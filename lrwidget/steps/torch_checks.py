@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from lrwidget.steps.batches import describe
 
@@ -205,10 +205,10 @@ def check_options(
             "function, and name what it changes (a scaler, a scheduler) in also=[...]"
         )
     _check_numbers(counts, extras["max_grad_norm"])
-    autocast = extras["autocast"]
-    if autocast is not None and not isinstance(autocast, torch.dtype):
-        raise TypeError(f"need a dtype, e.g. torch.bfloat16, or None as autocast, got autocast={autocast!r}")
-    if not isinstance(also, Iterable) or isinstance(also, str | Mapping):
+    _check_precision(extras["autocast"], extras["scaler"])
+    if extras["record_grad_norm"] not in (True, False):
+        raise TypeError(f"need record_grad_norm True or False, got record_grad_norm={extras['record_grad_norm']!r}")
+    if not isinstance(also, Iterable) or isinstance(also, str | Mapping | Tensor | nn.Module | DataLoader):
         raise TypeError(f"need a list as also, got {type(also).__name__}; pass also=[scheduler]")
     if snapshot not in ("auto", "device", "host"):
         raise ValueError(f'need snapshot "auto", "device" or "host", got snapshot={snapshot!r}')
@@ -218,6 +218,14 @@ def check_options(
             f"need an optimizer that steps without a closure beside a scaler or other optimizers, got {closures[0]}; "
             "pass train_step=function(batch) -> loss that does the whole step"
         )
+
+
+def _check_precision(autocast: object, scaler: object) -> None:
+    """Whether these can be what a forward pass and its gradients are computed with."""
+    if autocast is not None and not (isinstance(autocast, torch.dtype) and autocast.is_floating_point):
+        raise TypeError(f"need a float dtype, e.g. torch.bfloat16, or None as autocast, got autocast={autocast!r}")
+    if scaler is not None and (isinstance(scaler, type) or not hasattr(scaler, "unscale_")):
+        raise TypeError(f"need a gradient scaler or None, got {scaler!r}; pass scaler=torch.amp.GradScaler()")
 
 
 def _check_sources(sources: Mapping[str, object], loss_fn: object) -> None:
