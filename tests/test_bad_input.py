@@ -1,6 +1,7 @@
 """Arguments that people mix up: each is refused before anything is trained, in words that say what to pass."""
 
 import copy
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -93,6 +94,22 @@ def test_refused_before_training(options, error, message):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
     assert torch.equal(torch.get_rng_state(), random_state)
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"batches": [torch.ones(8, 5)] * 4}, r"pass a list of batches as a list of pairs, \[\(inputs"),
+        ({"batches": [(np.ones((8, 5)), np.zeros(8))]}, r"pass tensors: torch.from_numpy\(array\)"),
+        ({"batches": [{"x": np.ones((8, 5))}], "loss_fn": None}, r"pass tensors: torch.from_numpy\(array\)"),
+    ],
+    ids=["list of inputs", "arrays", "dict of arrays"],
+)
+def test_an_error_over_types_says_what_to_pass(options, hint):
+    """Torch's own error names a function's arguments; where they may have come from is noted beside it."""
+    with pytest.raises(TypeError) as caught:
+        run(Labelled(5, 3), **options)
+    assert [note for note in caught.value.__notes__ if re.search(hint, note)]
 
 
 def test_refuses_a_scheduler_outside_of_a_list():

@@ -8,6 +8,7 @@ from functools import cache
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -121,6 +122,20 @@ def check_batch(batch: object, *, has_loss_fn: bool) -> None:
             f"need dict batches for model(**batch).loss where loss_fn is None, got {describe(batch)}; "
             f"pass a loss_fn, {_FORWARD_HINT}"
         )
+
+
+def hint_at_form(batch: object, *, has_loss_fn: bool) -> str | None:
+    """What may be wrong with a batch that a function does not take what was made of; None if nothing stands out."""
+    parts = tuple(batch.values()) if isinstance(batch, Mapping) else batch
+    items = parts if isinstance(parts, tuple | list) else (parts,)
+    if any(isinstance(item, np.ndarray) for item in items):
+        return "NumPy arrays go to the model as they are; pass tensors: torch.from_numpy(array)"
+    if has_loss_fn and len(items) > 2:
+        return (
+            "all but the last of a batch are inputs, each an argument of the model, and the last are the targets; "
+            "pass a list of batches as a list of pairs, [(inputs, targets), ...]"
+        )
+    return None
 
 
 def check_loss(loss: object) -> Tensor:

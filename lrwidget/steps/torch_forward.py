@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lrwidget.steps.batches import note_batch
 from lrwidget.steps.torch_batches import to_device
-from lrwidget.steps.torch_checks import check_loss
+from lrwidget.steps.torch_checks import check_loss, hint_at_form
 
 Compute: TypeAlias = Callable[[Any], Tensor]
 """From a batch to its loss."""
@@ -90,9 +90,19 @@ def forgetting_casts(compute: Compute) -> Compute:
     return fresh
 
 
-def checked(compute: Compute) -> Compute:
-    """The same with a look at what comes out, for the first step."""
-    return lambda batch: check_loss(compute(batch))
+def checked(compute: Compute, *, has_loss_fn: bool) -> Compute:
+    """The same with a look at what comes out, for the first step; an error over types says what they may come from."""
+
+    def look(batch: Any) -> Tensor:
+        try:
+            return check_loss(compute(batch))
+        except TypeError as error:
+            hint = hint_at_form(batch, has_loss_fn=has_loss_fn)
+            if hint is not None:
+                error.add_note(f"lrwidget: {hint}")
+            raise
+
+    return look
 
 
 def told(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -94,9 +94,10 @@ class Recipe:
             update = self.update.build(ranks.forward(told(compute)), batches)
             return ranks.losses(_whole_step(set_lr, update, measure, read))
 
+        first = with_loss(checked(compute, has_loss_fn=self.loss_fn is not None))
         if self.loss_fn is not None and self._is_simple and measure is None and ranks.is_alone:
-            return with_loss(checked(compute)), _plain_step(self.optimizers[0], self.model, self.loss_fn, batches)
-        return with_loss(checked(compute)), with_loss(compute)
+            return first, _plain_step(self.optimizers[0], self.model, self.loss_fn, batches)
+        return first, with_loss(compute)
 
     @property
     def _is_simple(self) -> bool:
