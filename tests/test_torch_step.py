@@ -6,7 +6,7 @@ import copy
 import gc
 import random
 import warnings
-from collections import Counter
+from collections import Counter, OrderedDict, UserDict
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from lrwidget import SKIPPED, LearningRateFinder, StepOutput, StopReason, TorchStep
 from lrwidget.steps.batches import describe
 from lrwidget.steps.torch_batches import is_elsewhere, to_device
+from lrwidget.steps.torch_forward import rebuilt
 from lrwidget.steps.torch_readback import PendingNumber, Readback
 from lrwidget.steps.torch_update import LearningRates, total_norm
 
@@ -259,6 +260,105 @@ def test_a_forward_of_one_s_own_reads_any_batch():
     assert losses_of(step) == expected_losses()
 
 
+def popping(model):
+    """A forward, or a train step, that takes the labels out of its batch, as those for Hugging Face's models do."""
+
+    def forward(batch):
+        labels = batch[0].pop("labels")
+        loss = cross_entropy(model(batch[0].pop("inputs")), labels)
+        assert not batch.pop()
+        return loss
+
+    return forward
+
+
+@pytest.mark.parametrize("kind", [dict, UserDict, OrderedDict])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"validation": True}, {"accumulation_steps": 2}, {"lag": 1}, {"optimizer": torch.optim.LBFGS}],
+    ids=["plain", "validation", "accumulation", "lag", "closure"],
+)
+def test_a_forward_may_take_what_it_wants_out_of_its_batch(kind, options):
+    """What it takes is there when the batch comes again, and the user's batches are whole after the run."""
+    model = make_model()
+    options = dict(options)
+    optimizer = options.pop("optimizer", torch.optim.SGD)(model.parameters(), 0.1)
+    batches = [[kind({"inputs": x, "labels": y}), {}] for x, y in make_batches(2)]
+    if "validation" in options:
+        options["validation"] = batches[:1]
+    step = TorchStep(model, optimizer, forward=popping(model), batches=batches, **options)
+    assert len(finder.range_test(step)) == 6
+    assert [list(batch[0]) for batch in batches] == [["inputs", "labels"]] * 2
+    assert [len(batch) for batch in batches] == [2, 2]
+
+
+def test_a_train_step_may_take_what_it_wants_out_of_its_batch():
+    """The same for one that does the whole step."""
+    model, batch = make_model(), make_batches(1)[0]
+    optimizer = sgd(model)
+    forward = popping(model)
+
+    def train_step(batch):
+        optimizer.zero_grad()
+        loss = forward(batch)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    batches = [[{"inputs": batch[0], "labels": batch[1]}, {}]]
+    step = TorchStep(model, optimizer, train_step=train_step, batches=batches)
+    assert losses_of(step) == expected_losses([batch])
+    assert list(batches[0][0]) == ["inputs", "labels"]
+
+
+class InPlace(nn.Module):
+    """Normalises its inputs where they are."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = make_model()
+
+    def forward(self, x):
+        return self.net(x.sub_(0.5).div_(2.0))
+
+
+def test_validation_batches_stay_what_they_are():
+    """A model that changes its inputs in place sees the same ones at each step."""
+    model = InPlace()
+    model.net[1].momentum = 0.0  # its running statistics stay too
+    dataset = TensorDataset(*(torch.cat(parts) for parts in zip(*make_batches(2), strict=True)))
+    loader = DataLoader(dataset, batch_size=8)
+    losses = losses_of(TorchStep(model, sgd(model), cross_entropy, loader, validation=loader), [0.0] * 4)
+    assert losses == [losses[0]] * 4
+
+
+@pytest.mark.parametrize("way", ["loss_fn", "forward", "train_step"])
+def test_batches_that_come_again_are_not_changed_in_place(way):
+    """Refused before they are; a loader makes its batches anew, and there it is no harm."""
+    model = InPlace()
+    optimizer = sgd(model)
+
+    def forward(batch):
+        return cross_entropy(model(batch[0]), batch[1])
+
+    def train_step(batch):
+        optimizer.zero_grad()
+        loss = forward(batch)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    options = {way: {"loss_fn": cross_entropy, "forward": forward, "train_step": train_step}[way]}
+    batches, fresh = make_batches(), make_batches()
+    match = r"^need batches that stay as they are .* got a Tensor float32 \[8, 5\] that is changed in place; change a c"
+    with pytest.raises(ValueError, match=match):
+        finder.range_test(TorchStep(model, optimizer, batches=batches, **options))
+    assert all(torch.equal(x, other) for (x, _), (other, _) in zip(batches, fresh, strict=True))
+    assert_untouched(model.net)
+    dataset = TensorDataset(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
+    assert len(finder.range_test(TorchStep(model, optimizer, batches=DataLoader(dataset, 8), **options))) == 6
+
+
 class Pair(NamedTuple):
     x: object
     y: object
@@ -282,6 +382,22 @@ def test_structures_are_moved_to_the_model_s_device():
     assert is_elsewhere(Graph(), meta)
     assert not is_elsewhere(moved[:2], meta)
     assert not is_elsewhere(batch, torch.device("cpu"))
+
+
+def test_structures_are_rebuilt_and_nothing_else():
+    """Dicts and lists are others, with the same in them; tuples keep their kind; what is no container is the same."""
+    tensor, graph = torch.ones(1), SimpleNamespace()
+    batch = (Pair({"a": tensor}, graph), [tensor, "text", 3], Counter(a=2), (tensor, graph))
+    own = rebuilt(batch, lambda tensor: tensor)
+    assert own == batch
+    assert [type(part) for part in own] == [Pair, list, Counter, tuple]
+    assert own[0].x is not batch[0].x
+    assert own[1] is not batch[1]
+    assert own[2] is not batch[2]
+    assert own[3] is batch[3]
+    packed = nn.utils.rnn.pack_sequence([torch.ones(2), torch.ones(1)])
+    assert rebuilt(packed, lambda tensor: tensor) is packed
+    assert torch.equal(rebuilt(packed, torch.clone).data, packed.data)
 
 
 def test_batches_from_another_device_are_moved(monkeypatch):

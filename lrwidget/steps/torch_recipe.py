@@ -23,7 +23,9 @@ from lrwidget.steps.torch_forward import (
     make_compute,
     make_validation,
     moved,
+    sparing,
     told,
+    tried,
 )
 from lrwidget.steps.torch_readback import ReadBack, make_reader
 from lrwidget.steps.torch_state import TorchSnapshot
@@ -51,10 +53,18 @@ class Recipe:
     # found out from the first batch of a run
     _must_move: bool = False
     _is_pair: bool = False
+    _is_kept: bool = False
     _is_inside_autocast: bool = False
 
-    def look_at(self, batch: Any) -> None:
+    def look_at(self, batch: Any, *, is_kept: bool = False) -> None:
         """Check the form of a run's first batch and remember what the step must do for it.
+
+        Parameters
+        ----------
+        batch
+            The first batch.
+        is_kept
+            Whether the batches are objects of the user's, which come again and must be as they were after the run.
 
         Raises
         ------
@@ -65,6 +75,7 @@ class Recipe:
             check_batch(batch, has_loss_fn=self.loss_fn is not None)
         self._must_move = is_elsewhere(batch, self.device)
         self._is_pair = isinstance(batch, tuple | list) and len(batch) == 2 and isinstance(batch[0], Tensor)
+        self._is_kept = is_kept and not self._must_move  # what is moved is a copy
         self._is_inside_autocast = torch.is_autocast_enabled(self.device.type)
 
     def build(self, batches: Iterator[Any], ranks: Alone) -> tuple[Step, Step]:
@@ -84,9 +95,12 @@ class Recipe:
         read = make_reader(self.lag, self.device)
         set_lr = LearningRates(self.optimizers).set
         if self.train_step is not None:
-            own = moved(self.train_step, self.device) if self._must_move else self.train_step
-            step = ranks.losses(_own_step(set_lr, told(own), batches, read if self.lag else None))
-            return step, step
+            own = sparing(moved(self.train_step, self.device) if self._must_move else self.train_step)
+
+            def with_own(own: Callable[[Any], Any]) -> Step:
+                return ranks.losses(_own_step(set_lr, told(own), batches, read if self.lag else None))
+
+            return with_own(tried(own) if self._is_kept else own), with_own(own)
         compute = self._compute()
         measure = self._measure(told(compute))
 
@@ -94,7 +108,8 @@ class Recipe:
             update = self.update.build(ranks.forward(told(compute)), batches)
             return ranks.losses(_whole_step(set_lr, update, measure, read))
 
-        first = with_loss(checked(compute, has_loss_fn=self.loss_fn is not None))
+        seen = checked(compute, has_loss_fn=self.loss_fn is not None)
+        first = with_loss(tried(seen) if self._is_kept else seen)
         if self.loss_fn is not None and self._is_simple and measure is None and ranks.is_alone:
             return first, _plain_step(self.optimizers[0], self.model, self.loss_fn, batches)
         return first, with_loss(compute)
@@ -109,6 +124,8 @@ class Recipe:
         compute = make_compute(self.model, self.loss_fn, self.forward)
         if self._must_move:
             compute = moved(compute, self.device)
+        if self.loss_fn is None or not self._is_pair:
+            compute = sparing(compute)
         if self.autocast is not None:
             compute = autocasting(compute, self.device, self.autocast)
         return forgetting_casts(compute) if self._is_inside_autocast else compute
@@ -119,7 +136,8 @@ class Recipe:
             return None
         if not self._validation_batches:
             self._validation_batches = self._take(self.validation)
-        return make_validation(self.model, self.optimizers, compute, self._validation_batches)
+        batches, is_moved = self._validation_batches, self._must_move
+        return make_validation(self.model, self.optimizers, compute, batches, is_moved=is_moved)
 
     def _take(self, source: TorchBatches) -> list[Any]:
         """The validation batches. The first run alone takes them: it must train on the same batches as the others."""
