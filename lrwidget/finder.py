@@ -148,11 +148,11 @@ class LearningRateFinder:
         Raises
         ------
         TypeError
-            If the train step cannot be called or returns something that is no loss.
+            If the train step cannot be called or returns something that is no loss, or the log is no path.
         ImportError
             If a progress bar is wanted and tqdm is not installed.
         RuntimeError, OSError
-            If another run is writing to the log, or it cannot be written.
+            If another run is writing to the log, or it is a folder or cannot be written.
         BaseException
             Whatever the train step raises carries on, with what was recorded so far as ``error.partial_result``.
         """

@@ -1,6 +1,7 @@
 """Arguments that people mix up: each is refused before anything is trained, in words that say what to pass."""
 
 import copy
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -65,8 +66,15 @@ def run(model, **options):
         ),
         ({"also": 3}, TypeError, r"^need a list as also, got int; pass also=\[scheduler\]$"),
         ({"also": {"meter": loader}}, TypeError, r"^need a list as also, got dict; pass also=\[scheduler\]$"),
-        ({"autocast": True}, TypeError, r"^need a dtype, e.g. torch.bfloat16, or None .* got autocast=True$"),
-        ({"autocast": "bf16"}, TypeError, r"^need a dtype, e.g. torch.bfloat16, or None .* got autocast='bf16'$"),
+        ({"autocast": True}, TypeError, r"^need a float dtype, e.g. torch.bfloat16, or None .* got autocast=True$"),
+        ({"autocast": "bf16"}, TypeError, r"^need a float dtype, e.g. torch.bfloat16, or None .* got autocast='bf16'$"),
+        ({"autocast": torch.int8}, TypeError, r"^need a float dtype, e.g. torch.bfloat16, .* got autocast=torch.int8$"),
+        ({"scaler": True}, TypeError, r"^need a gradient scaler or None, got True; pass .*GradScaler\(\)$"),
+        ({"scaler": torch.amp.GradScaler}, TypeError, r"^need a gradient scaler or None, got <class .*GradScaler\(\)$"),
+        ({"record_grad_norm": "yes"}, TypeError, r"^need record_grad_norm True or False, got record_grad_norm='yes'$"),
+        ({"also": nn.Sequential(nn.ReLU())}, TypeError, r"^need a list as also, got Sequential; pass also="),
+        ({"also": loader}, TypeError, r"^need a list as also, got DataLoader; pass also="),
+        ({"also": torch.ones(2)}, TypeError, r"^need a list as also, got Tensor; pass also="),
         ({"max_grad_norm": "1"}, TypeError, r"^need a number max_grad_norm, got max_grad_norm='1'; pass a float$"),
         ({"max_grad_norm": True}, TypeError, r"^need a number max_grad_norm, got max_grad_norm=True; pass a float$"),
         ({"accumulation_steps": True}, TypeError, r"^need a whole number accumulation_steps, got"),
@@ -86,6 +94,22 @@ def test_refused_before_training(options, error, message):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
     assert torch.equal(torch.get_rng_state(), random_state)
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"batches": [torch.ones(8, 5)] * 4}, r"pass a list of batches as a list of pairs, \[\(inputs"),
+        ({"batches": [(np.ones((8, 5)), np.zeros(8))]}, r"pass tensors: torch.from_numpy\(array\)"),
+        ({"batches": [{"x": np.ones((8, 5))}], "loss_fn": None}, r"pass tensors: torch.from_numpy\(array\)"),
+    ],
+    ids=["list of inputs", "arrays", "dict of arrays"],
+)
+def test_an_error_over_types_says_what_to_pass(options, hint):
+    """Torch's own error names a function's arguments; where they may have come from is noted beside it."""
+    with pytest.raises(TypeError) as caught:
+        run(Labelled(5, 3), **options)
+    assert [note for note in caught.value.__notes__ if re.search(hint, note)]
 
 
 def test_refuses_a_scheduler_outside_of_a_list():
@@ -119,6 +143,7 @@ def test_refuses_a_module_as_the_train_step():
         {"max_grad_norm": np.float32(1.0)},
         {"max_grad_norm": float("inf")},
         {"autocast": torch.bfloat16},
+        {"record_grad_norm": np.True_},
         {"validation": DataLoader(Stream(), batch_size=8)},
         {"batches": DataLoader(Stream(), batch_size=8)},
         {"also": ()},

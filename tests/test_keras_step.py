@@ -263,6 +263,41 @@ def test_refuses_what_cannot_be_trained():
         KerasStep(make_model(), make_batches())(0.1)
 
 
+class OwnTraining(keras.Model):
+    """Trains by functions of its own, as the GANs on keras.io do: with optimizers that compile() does not know."""
+
+    def __init__(self, logs):
+        super().__init__()
+        self.net = make_model()
+        self.built = True
+        self.logs = logs
+
+    def call(self, x):
+        return self.net(x)
+
+    def train_step(self, data):
+        return dict.fromkeys(self.logs, 0.5)
+
+
+@pytest.mark.parametrize("hold", [lambda optimizer: optimizer, lambda optimizer: [optimizer]], ids=["bare", "list"])
+def test_refuses_optimizers_besides_the_compiled_one(hold):
+    """Nothing sets their rates or puts them back, so nothing is trained."""
+    model = OwnTraining(["loss"])
+    model.compile("adam")
+    model.alias = model.optimizer
+    assert len(finder.range_test(KerasStep(model, make_batches()))) == 8
+    model.d_optimizer, model.g_optimizer = hold(keras.optimizers.Adam()), hold(keras.optimizers.SGD())
+    match = r"got a OwnTraining with others, d_optimizer, g_optimizer, whose rates .* RestoringStep\(train_fn, save="
+    refused(ValueError, match, model)
+
+
+def test_refuses_training_that_returns_no_loss():
+    """The logs are named."""
+    model = OwnTraining(["d_loss", "g_loss"])
+    model.compile("adam")
+    refused(ValueError, r'^need a "loss" among .* returns, got d_loss, g_loss; return \{"loss": ...\}', model)
+
+
 def test_one_run_per_model():
     """A second run over the same model, or one that shares a layer, is refused until the first is left."""
     model = make_model()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -226,6 +227,25 @@ def test_a_log_that_cannot_be_written_stops_before_training(tmp_path):
     step = Scripted([1.0] * 6)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         FINDER.range_test(step, log=tmp_path / "nowhere" / "run.jsonl")
+    assert len(list(step.losses)) == 6
+
+
+@pytest.mark.parametrize("log", [3, True, b"run.jsonl"])
+def test_a_log_that_is_no_path_is_refused(log):
+    """In words, before the first step."""
+    step = Scripted([1.0] * 6)
+    with pytest.raises(TypeError, match=rf'^need a path as log, got log={log!r}; pass the name of a file, e.g. "run'):
+        FINDER.range_test(step, log=log)
+    assert len(list(step.losses)) == 6
+
+
+def test_a_folder_is_no_log(tmp_path):
+    """An empty name is the folder that one is in."""
+    step = Scripted([1.0] * 6)
+    for folder, named in ((tmp_path, tmp_path / "run.jsonl"), ("", "run.jsonl")):
+        words = f"need a file as log, got the folder {str(folder)!r}; pass one in it, e.g. {str(named)!r}"
+        with pytest.raises(IsADirectoryError, match=re.escape(words)):
+            FINDER.range_test(step, log=folder)
     assert len(list(step.losses)) == 6
 
 

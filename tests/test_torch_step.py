@@ -6,7 +6,7 @@ import copy
 import gc
 import random
 import warnings
-from collections import Counter
+from collections import Counter, OrderedDict, UserDict
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from lrwidget import SKIPPED, LearningRateFinder, StepOutput, StopReason, TorchStep
 from lrwidget.steps.batches import describe
 from lrwidget.steps.torch_batches import is_elsewhere, to_device
+from lrwidget.steps.torch_forward import rebuilt
 from lrwidget.steps.torch_readback import PendingNumber, Readback
 from lrwidget.steps.torch_update import LearningRates, total_norm
 
@@ -288,6 +289,105 @@ def test_a_forward_of_one_s_own_reads_any_batch():
     assert losses_of(step) == expected_losses()
 
 
+def popping(model):
+    """A forward, or a train step, that takes the labels out of its batch, as those for Hugging Face's models do."""
+
+    def forward(batch):
+        labels = batch[0].pop("labels")
+        loss = cross_entropy(model(batch[0].pop("inputs")), labels)
+        assert not batch.pop()
+        return loss
+
+    return forward
+
+
+@pytest.mark.parametrize("kind", [dict, UserDict, OrderedDict])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"validation": True}, {"accumulation_steps": 2}, {"lag": 1}, {"optimizer": torch.optim.LBFGS}],
+    ids=["plain", "validation", "accumulation", "lag", "closure"],
+)
+def test_a_forward_may_take_what_it_wants_out_of_its_batch(kind, options):
+    """What it takes is there when the batch comes again, and the user's batches are whole after the run."""
+    model = make_model()
+    options = dict(options)
+    optimizer = options.pop("optimizer", torch.optim.SGD)(model.parameters(), 0.1)
+    batches = [[kind({"inputs": x, "labels": y}), {}] for x, y in make_batches(2)]
+    if "validation" in options:
+        options["validation"] = batches[:1]
+    step = TorchStep(model, optimizer, forward=popping(model), batches=batches, **options)
+    assert len(finder.range_test(step)) == 6
+    assert [list(batch[0]) for batch in batches] == [["inputs", "labels"]] * 2
+    assert [len(batch) for batch in batches] == [2, 2]
+
+
+def test_a_train_step_may_take_what_it_wants_out_of_its_batch():
+    """The same for one that does the whole step."""
+    model, batch = make_model(), make_batches(1)[0]
+    optimizer = sgd(model)
+    forward = popping(model)
+
+    def train_step(batch):
+        optimizer.zero_grad()
+        loss = forward(batch)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    batches = [[{"inputs": batch[0], "labels": batch[1]}, {}]]
+    step = TorchStep(model, optimizer, train_step=train_step, batches=batches)
+    assert losses_of(step) == expected_losses([batch])
+    assert list(batches[0][0]) == ["inputs", "labels"]
+
+
+class InPlace(nn.Module):
+    """Normalises its inputs where they are."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = make_model()
+
+    def forward(self, x):
+        return self.net(x.sub_(0.5).div_(2.0))
+
+
+def test_validation_batches_stay_what_they_are():
+    """A model that changes its inputs in place sees the same ones at each step."""
+    model = InPlace()
+    model.net[1].momentum = 0.0  # its running statistics stay too
+    dataset = TensorDataset(*(torch.cat(parts) for parts in zip(*make_batches(2), strict=True)))
+    loader = DataLoader(dataset, batch_size=8)
+    losses = losses_of(TorchStep(model, sgd(model), cross_entropy, loader, validation=loader), [0.0] * 4)
+    assert losses == [losses[0]] * 4
+
+
+@pytest.mark.parametrize("way", ["loss_fn", "forward", "train_step"])
+def test_batches_that_come_again_are_not_changed_in_place(way):
+    """Refused before they are; a loader makes its batches anew, and there it is no harm."""
+    model = InPlace()
+    optimizer = sgd(model)
+
+    def forward(batch):
+        return cross_entropy(model(batch[0]), batch[1])
+
+    def train_step(batch):
+        optimizer.zero_grad()
+        loss = forward(batch)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    options = {way: {"loss_fn": cross_entropy, "forward": forward, "train_step": train_step}[way]}
+    batches, fresh = make_batches(), make_batches()
+    match = r"^need batches that stay as they are .* got a Tensor float32 \[8, 5\] that is changed in place; change a c"
+    with pytest.raises(ValueError, match=match):
+        finder.range_test(TorchStep(model, optimizer, batches=batches, **options))
+    assert all(torch.equal(x, other) for (x, _), (other, _) in zip(batches, fresh, strict=True))
+    assert_untouched(model.net)
+    dataset = TensorDataset(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
+    assert len(finder.range_test(TorchStep(model, optimizer, batches=DataLoader(dataset, 8), **options))) == 6
+
+
 class Pair(NamedTuple):
     x: object
     y: object
@@ -311,6 +411,22 @@ def test_structures_are_moved_to_the_model_s_device():
     assert is_elsewhere(Graph(), meta)
     assert not is_elsewhere(moved[:2], meta)
     assert not is_elsewhere(batch, torch.device("cpu"))
+
+
+def test_structures_are_rebuilt_and_nothing_else():
+    """Dicts and lists are others, with the same in them; tuples keep their kind; what is no container is the same."""
+    tensor, graph = torch.ones(1), SimpleNamespace()
+    batch = (Pair({"a": tensor}, graph), [tensor, "text", 3], Counter(a=2), (tensor, graph))
+    own = rebuilt(batch, lambda tensor: tensor)
+    assert own == batch
+    assert [type(part) for part in own] == [Pair, list, Counter, tuple]
+    assert own[0].x is not batch[0].x
+    assert own[1] is not batch[1]
+    assert own[2] is not batch[2]
+    assert own[3] is batch[3]
+    packed = nn.utils.rnn.pack_sequence([torch.ones(2), torch.ones(1)])
+    assert rebuilt(packed, lambda tensor: tensor) is packed
+    assert torch.equal(rebuilt(packed, torch.clone).data, packed.data)
 
 
 def test_batches_from_another_device_are_moved(monkeypatch):
@@ -349,6 +465,41 @@ def test_gradient_accumulation():
 
     expected, _ = by_hand(list(zip(batches[::2], batches[1::2], strict=True)), mean_loss, other, sgd(other))
     assert losses_of(step) == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_accumulation_draws_each_batch_when_it_is_needed():
+    """Noise that the loader and the model draw falls in the order of a loop by hand."""
+
+    class Noisy:
+        def __iter__(self):
+            for x, y in make_batches(8):
+                yield x + torch.randn(8, 5), y
+
+    def trained(train):
+        model = make_model()
+        model.insert(3, nn.Dropout(0.5))
+        torch.manual_seed(5)
+        return train(model, sgd(model))
+
+    def by_a_loop(model, optimizer):
+        losses, batches = [], iter(Noisy())
+        for lr in LRS[:4]:
+            optimizer.param_groups[0]["lr"] = lr
+            optimizer.zero_grad()
+            parts = []
+            for _ in range(2):
+                x, y = next(batches)
+                loss = cross_entropy(model(x), y)
+                (loss / 2).backward()
+                parts.append(loss.detach())
+            optimizer.step()
+            losses.append(torch.stack(parts).mean().item())
+        return losses
+
+    def by_steps(model, optimizer):
+        return losses_of(TorchStep(model, optimizer, cross_entropy, Noisy(), accumulation_steps=2), LRS[:4])
+
+    assert trained(by_steps) == trained(by_a_loop)
 
 
 def test_batches_that_end_inside_an_accumulation_end_the_run():
@@ -391,6 +542,35 @@ def test_clipping_records_the_norm_before_it():
     assert max(norms) > 0.3
     assert [output.loss for output in outputs] == pytest.approx(losses)
     assert [output.grad_norm for output in outputs] == pytest.approx(norms)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_clipping_where_layers_differ_in_precision(dtype):
+    """Norm and training are bitwise those of clip_grad_norm_, not rounded to the dtype of the first layer."""
+
+    class Mixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.last = nn.Linear(5, 64, dtype=dtype), nn.Linear(64, 3)
+
+        def forward(self, x):
+            return self.last(self.first(x.to(dtype)).float())
+
+    model, other = Mixed(), Mixed()
+    optimizer, norms, losses = sgd(other), [], []
+    for lr, (x, y) in zip(LRS, make_batches() * 2, strict=False):
+        optimizer.param_groups[0]["lr"] = lr
+        optimizer.zero_grad()
+        loss = cross_entropy(other(x), y)
+        loss.backward()
+        norms.append(nn.utils.clip_grad_norm_(other.parameters(), 0.3).item())
+        optimizer.step()
+        losses.append(loss.item())
+    with TorchStep(model, sgd(model), cross_entropy, make_batches(), max_grad_norm=0.3) as step:
+        outputs = [step(lr) for lr in LRS]
+    assert [output.grad_norm for output in outputs] == norms
+    assert [output.loss for output in outputs] == losses
 
 
 def test_the_norm_of_no_gradients_is_zero():
@@ -586,6 +766,42 @@ def test_rates_at_the_foot_of_a_warm_up(group, share):
     assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([3.0 * share, second])
 
 
+def test_rates_that_were_never_above_zero():
+    """Made with lr=0 for a scheduler to set: every group gets the rate as it is."""
+    optimizer = SimpleNamespace(param_groups=[{"lr": 0.0, "initial_lr": 0.0}, {"lr": 0.0, "initial_lr": 0.0}])
+    LearningRates([optimizer]).set(3.0)
+    assert [g["lr"] for g in optimizer.param_groups] == [3.0, 3.0]
+
+
+@pytest.mark.parametrize("rate", [0.1, torch.tensor(0.1)], ids=["number", "tensor"])
+@pytest.mark.parametrize("way", ["plain", "own step"])
+def test_an_optimizer_that_loads_its_state_in_a_step(rate, way):
+    """Rolling back and Lookahead call load_state_dict, which makes new groups: these get rate and momentum."""
+    model, rates = make_model(), []
+    optimizer = torch.optim.SGD(model.parameters(), rate, momentum=0.9, foreach=False)
+
+    def loss_fn(outputs, targets):
+        rates.append((float(optimizer.param_groups[0]["lr"]), optimizer.param_groups[0]["momentum"]))
+        optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+        return cross_entropy(outputs, targets)
+
+    def train_step(batch):
+        optimizer.zero_grad()
+        loss = loss_fn(model(batch[0]), batch[1])
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    options = {"loss_fn": loss_fn} if way == "plain" else {"train_step": train_step}
+    with TorchStep(model, optimizer, batches=make_batches(), **options) as step:
+        set_momentum = step.set_momentum
+        for lr in LRS:
+            set_momentum(1 - lr)
+            step(lr)
+    assert rates == [pytest.approx((lr, 1 - lr)) for lr in LRS]
+    assert optimizer.param_groups[0]["lr"] is rate
+
+
 def test_tensor_rates_are_filled_in_place():
     """A learning rate that is a tensor stays that tensor, in the run and after it."""
     model, rate = make_model(), torch.tensor(0.1)
@@ -597,6 +813,18 @@ def test_tensor_rates_are_filled_in_place():
         assert rate.item() == 0.25
     assert optimizer.param_groups[0]["lr"] is rate
     assert rate.item() == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    "rate", [np.float32(0.1), np.int64(1), torch.tensor(0.1, requires_grad=True)], ids=["float32", "int64", "gradient"]
+)
+def test_rates_of_other_kinds(rate):
+    """Numbers of NumPy, and a tensor that has a gradient of its own: trained as by hand, and the same object after."""
+    model, before = make_model(), copy.deepcopy(rate)
+    optimizer = sgd(model, rate)
+    assert losses_of(TorchStep(model, optimizer, cross_entropy, make_batches())) == expected_losses()
+    assert optimizer.param_groups[0]["lr"] is rate
+    assert rate == before
 
 
 def test_an_attached_scheduler_is_restored():
@@ -641,9 +869,8 @@ def test_an_attached_scheduler_is_restored():
         lambda m: torch.optim.SGD(m.parameters(), 0.1, fused=True, momentum=0.9),
         lambda m: torch.optim.RMSprop(m.parameters(), centered=True),
         lambda m: torch.optim.Adadelta(m.parameters()),
-        lambda m: torch.optim.Rprop(m.parameters()),
     ],
-    ids=["fused Adam", "foreach AdamW", "fused SGD", "RMSprop", "Adadelta", "Rprop"],
+    ids=["fused Adam", "foreach AdamW", "fused SGD", "RMSprop", "Adadelta"],
 )
 def test_optimizers_of_all_makes(make_optimizer):
     """Each trains as by hand, and its state, fresh or warm, is bitwise restored."""
@@ -818,6 +1045,18 @@ def test_validation_loss():
     assert len(finder.range_test(step)) == 6  # the same batches again, though they came from an iterator
     with pytest.raises(ValueError, match="at least one batch, got an empty source"):
         finder.range_test(TorchStep(model, sgd(model), cross_entropy, make_batches(), validation=[]))
+
+
+@pytest.mark.parametrize("generator", [None, torch.Generator().manual_seed(2)], ids=["global", "shared generator"])
+def test_taking_the_validation_batches_draws_nothing(generator):
+    """Only the first run takes them: it trains on the same batches, and with the same noise, as the next one."""
+    model = make_model()
+    model.insert(3, nn.Dropout(0.5))
+    dataset = TensorDataset(*(torch.cat(parts) for parts in zip(*make_batches(2), strict=True)))
+    loaders = [DataLoader(dataset, batch_size=8, shuffle=True, generator=generator) for _ in range(2)]
+    step = TorchStep(model, sgd(model), cross_entropy, loaders[0], validation=loaders[1])
+    torch.manual_seed(5)
+    assert losses_of(step) == losses_of(step)
 
 
 def test_an_autocast_region_around_the_run():
@@ -1238,6 +1477,8 @@ def test_refuses_optimizers_that_need_no_rate():
     """What finds its own learning rate has none to test."""
     model = make_model()
     refused(ValueError, r"got LrFree, which finds its own; such an", model=model, optimizer=LrFree(model.parameters()))
+    rprop = torch.optim.Rprop(model.parameters())
+    refused(ValueError, r"got Rprop, which takes it for its first step and finds its own", model=model, optimizer=rprop)
     optimizer = sgd(model)
     optimizer.param_groups[0]["lr"] = None
     refused(ValueError, r"got SGD with lr=None in group 0", model=model, optimizer=optimizer)

@@ -41,8 +41,9 @@ class KerasStep:
     TypeError
         If the model is no Keras model, or the batches cannot be iterated.
     ValueError
-        If the model is not built or compiled, has nothing to train, or its optimizer follows a schedule; when entered,
-        if the batches are none or have another form.
+        If the model is not built or compiled, has nothing to train, or holds other optimizers than the compiled one, or
+        this follows a schedule; when entered, if the batches are none or have another form; when called, if the
+        model's own training returns no ``"loss"``.
     RuntimeError
         When entered while another run trains the same model; when called without having been entered.
     RestoreError
@@ -72,7 +73,7 @@ class KerasStep:
         model.optimizer.learning_rate = lr
         model.reset_metrics()  # the loss that train_on_batch returns is a running mean in some versions
         try:
-            loss: float = model.train_on_batch(*batch, return_dict=True)["loss"]
+            loss = _loss_in(model.train_on_batch(*batch, return_dict=True))
         except Exception as error:
             note_batch(error, batch)
             raise
@@ -165,12 +166,39 @@ def _check_model(model: Any) -> None:
             "need an optimizer whose learning rate can be set, got one that follows a schedule; "
             "compile the model with a number, e.g. keras.optimizers.Adam(1e-3)"
         )
+    others = _other_optimizers(model)
+    if others:
+        raise ValueError(
+            f"need a model that trains with the optimizer it is compiled with, got a {type(model).__name__} with "
+            f"others, {', '.join(others)}, whose rates would stay as they are; compile it with one, or set all in a "
+            "function of yours: RestoringStep(train_fn, save=..., restore=...)"
+        )
+
+
+def _other_optimizers(model: Any) -> list[str]:
+    """The attributes that hold an optimizer besides the compiled one, as those of a GAN do."""
+    known = (model.optimizer, getattr(model.optimizer, "inner_optimizer", None))
+    return [
+        name
+        for name, value in vars(model).items()
+        for held in (value if isinstance(value, list | tuple) else [value])
+        if isinstance(held, keras.optimizers.Optimizer) and not any(held is optimizer for optimizer in known)
+    ]
 
 
 def _rate_of(optimizer: Any) -> Any:
     """The rate as the optimizer holds it: its public property gives a schedule's present value."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     return getattr(optimizer, "_learning_rate", None)
+
+
+def _loss_in(logs: dict[str, float]) -> float:
+    if "loss" not in logs:
+        raise ValueError(
+            f'need a "loss" among what the model\'s training returns, got {", ".join(logs) or "nothing"}; '
+            'return {"loss": ...} from its train_step'
+        )
+    return logs["loss"]
 
 
 def _check_batch(batch: object) -> None:

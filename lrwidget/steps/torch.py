@@ -318,7 +318,7 @@ class TorchStep:
             switch = getattr(optimizer, "train", None)
             if callable(switch):  # schedule-free optimizers
                 switch()
-        self._recipe.look_at(self._batches.start())
+        self._recipe.look_at(self._batches.start(), is_kept=isinstance(self._batches.source, list | tuple))
         self._begin()
 
     def _begin(self) -> None:

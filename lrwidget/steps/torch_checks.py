@@ -8,10 +8,11 @@ from functools import cache
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from lrwidget.steps.batches import describe
 
@@ -74,12 +75,18 @@ def _check_rates(optimizers: Iterable[Any]) -> None:
         name = type(optimizer).__name__
         for index, group in enumerate(optimizer.param_groups):
             lr = group.get("lr")
-            if not isinstance(lr, Tensor | float | int) or {"d", "growth_rate"} <= group.keys():
-                got = f"{name}, which finds its own" if "d" in group else f"{name} with lr={lr!r} in group {index}"
-                raise ValueError(
-                    f"need an optimizer with a learning rate to test, got {got}; such an optimizer needs no range "
-                    "test: use one with a numeric lr, e.g. torch.optim.AdamW(model.parameters(), lr=1e-3)"
-                )
+            if isinstance(optimizer, torch.optim.Rprop):
+                got = f"{name}, which takes it for its first step and finds its own from there"
+            elif {"d", "growth_rate"} <= group.keys():
+                got = f"{name}, which finds its own"
+            elif not isinstance(lr, Tensor | Real):
+                got = f"{name} with lr={lr!r} in group {index}"
+            else:
+                continue
+            raise ValueError(
+                f"need an optimizer with a learning rate to test, got {got}; such an optimizer needs no range "
+                "test: use one with a numeric lr, e.g. torch.optim.AdamW(model.parameters(), lr=1e-3)"
+            )
 
 
 def check_grad_mode() -> None:
@@ -115,6 +122,20 @@ def check_batch(batch: object, *, has_loss_fn: bool) -> None:
             f"need dict batches for model(**batch).loss where loss_fn is None, got {describe(batch)}; "
             f"pass a loss_fn, {_FORWARD_HINT}"
         )
+
+
+def hint_at_form(batch: object, *, has_loss_fn: bool) -> str | None:
+    """What may be wrong with a batch that a function does not take what was made of; None if nothing stands out."""
+    parts = tuple(batch.values()) if isinstance(batch, Mapping) else batch
+    items = parts if isinstance(parts, tuple | list) else (parts,)
+    if any(isinstance(item, np.ndarray) for item in items):
+        return "NumPy arrays go to the model as they are; pass tensors: torch.from_numpy(array)"
+    if has_loss_fn and len(items) > 2:
+        return (
+            "all but the last of a batch are inputs, each an argument of the model, and the last are the targets; "
+            "pass a list of batches as a list of pairs, [(inputs, targets), ...]"
+        )
+    return None
 
 
 def check_loss(loss: object) -> Tensor:
@@ -199,10 +220,10 @@ def check_options(
             "function, and name what it changes (a scaler, a scheduler) in also=[...]"
         )
     _check_numbers(counts, extras["max_grad_norm"])
-    autocast = extras["autocast"]
-    if autocast is not None and not isinstance(autocast, torch.dtype):
-        raise TypeError(f"need a dtype, e.g. torch.bfloat16, or None as autocast, got autocast={autocast!r}")
-    if not isinstance(also, Iterable) or isinstance(also, str | Mapping):
+    _check_precision(extras["autocast"], extras["scaler"])
+    if extras["record_grad_norm"] not in (True, False):
+        raise TypeError(f"need record_grad_norm True or False, got record_grad_norm={extras['record_grad_norm']!r}")
+    if not isinstance(also, Iterable) or isinstance(also, str | Mapping | Tensor | nn.Module | DataLoader):
         raise TypeError(f"need a list as also, got {type(also).__name__}; pass also=[scheduler]")
     if snapshot not in ("auto", "device", "host"):
         raise ValueError(f'need snapshot "auto", "device" or "host", got snapshot={snapshot!r}')
@@ -212,6 +233,14 @@ def check_options(
             f"need an optimizer that steps without a closure beside a scaler or other optimizers, got {closures[0]}; "
             "pass train_step=function(batch) -> loss that does the whole step"
         )
+
+
+def _check_precision(autocast: object, scaler: object) -> None:
+    """Whether these can be what a forward pass and its gradients are computed with."""
+    if autocast is not None and not (isinstance(autocast, torch.dtype) and autocast.is_floating_point):
+        raise TypeError(f"need a float dtype, e.g. torch.bfloat16, or None as autocast, got autocast={autocast!r}")
+    if scaler is not None and (isinstance(scaler, type) or not hasattr(scaler, "unscale_")):
+        raise TypeError(f"need a gradient scaler or None, got {scaler!r}; pass scaler=torch.amp.GradScaler()")
 
 
 def _check_sources(sources: Mapping[str, object], loss_fn: object) -> None:

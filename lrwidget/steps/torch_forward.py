@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from operator import is_
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from lrwidget.steps.batches import note_batch
+from lrwidget.steps.batches import describe, note_batch
 from lrwidget.steps.torch_batches import to_device
-from lrwidget.steps.torch_checks import check_loss
+from lrwidget.steps.torch_checks import check_loss, hint_at_form
 
 Compute: TypeAlias = Callable[[Any], Tensor]
 """From a batch to its loss."""
@@ -65,6 +68,66 @@ def take_loss(output: Any) -> Any:
     return getattr(output, "loss", output)
 
 
+def rebuilt(value: Any, of_tensor: Callable[[Tensor], Tensor]) -> Any:
+    """The same batch in dicts and lists of its own, so that what is taken out of one is there when it comes again.
+
+    Parameters
+    ----------
+    value
+        A batch, or a part of one. What is neither dict, list, tuple nor tensor stays as it is.
+    of_tensor
+        What becomes of each tensor.
+    """
+    if isinstance(value, Tensor):
+        return of_tensor(value)
+    if type(value) in (str, int, float):  # of which there may be many, and the questions below take long
+        return value
+    if isinstance(value, tuple):
+        parts = [rebuilt(part, of_tensor) for part in value]
+        if all(map(is_, parts, value)):
+            return value
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    if isinstance(value, list):
+        return [rebuilt(part, of_tensor) for part in value]
+    if isinstance(value, dict | UserDict):
+        copied = copy(value)
+        for key, part in value.items():
+            copied[key] = rebuilt(part, of_tensor)
+        return copied
+    return value
+
+
+def sparing(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same; what it takes out of its batch, as ``batch.pop("labels")`` does, is there when that comes again."""
+    return lambda batch: compute(rebuilt(batch, _same))
+
+
+def tried(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same on a copy of the batch, for the first of those that come again: to change it in place is refused."""
+
+    def attempt(batch: Any) -> Any:
+        clones: list[Tensor] = []
+
+        def clone(tensor: Tensor) -> Tensor:
+            clones.append(tensor.clone())
+            return clones[-1]
+
+        output = compute(rebuilt(batch, clone))
+        changed = next((tensor for tensor in clones if tensor._version), None)
+        if changed is not None:
+            raise ValueError(
+                f"need batches that stay as they are where they are used again, got a {describe(changed)} that is "
+                "changed in place; change a copy, x = x.clone(), or pass a DataLoader, which makes each batch anew"
+            )
+        return output
+
+    return attempt
+
+
+def _same(tensor: Tensor) -> Tensor:
+    return tensor
+
+
 def moved(compute: Callable[[Any], Any], device: torch.device) -> Callable[[Any], Any]:
     """The same, for batches that must be brought to the model's device first."""
     return lambda batch: compute(to_device(batch, device))
@@ -90,9 +153,19 @@ def forgetting_casts(compute: Compute) -> Compute:
     return fresh
 
 
-def checked(compute: Compute) -> Compute:
-    """The same with a look at what comes out, for the first step."""
-    return lambda batch: check_loss(compute(batch))
+def checked(compute: Compute, *, has_loss_fn: bool) -> Compute:
+    """The same with a look at what comes out, for the first step; an error over types says what they may come from."""
+
+    def look(batch: Any) -> Tensor:
+        try:
+            return check_loss(compute(batch))
+        except TypeError as error:
+            hint = hint_at_form(batch, has_loss_fn=has_loss_fn)
+            if hint is not None:
+                error.add_note(f"lrwidget: {hint}")
+            raise
+
+    return look
 
 
 def told(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -109,13 +182,15 @@ def told(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def make_validation(
-    model: nn.Module, optimizers: Sequence[Any], compute: Compute, batches: Sequence[Any]
+    model: nn.Module, optimizers: Sequence[Any], compute: Compute, batches: Sequence[Any], *, is_moved: bool
 ) -> Callable[[], Tensor]:
     """The function that measures the mean loss of some batches in eval mode, without gradients.
 
     Every submodule's mode is put back after it, and schedule-free optimizers are switched to the weights that they
-    evaluate with and back.
+    evaluate with and back. The batches are the same each time, whatever a model does to them: unless `is_moved`, so
+    that what it gets are copies already, it is given copies.
     """
+    of_tensor = _same if is_moved else torch.clone
     is_training, modes = model.training, [(module, module.training) for module in model.modules()]
     switching = [optimizer for optimizer in optimizers if callable(getattr(optimizer, "eval", None))]
 
@@ -125,7 +200,7 @@ def make_validation(
         model.eval()
         try:
             with torch.no_grad():
-                return torch.stack([compute(batch).reshape(()) for batch in batches]).mean()
+                return torch.stack([compute(rebuilt(batch, of_tensor)).reshape(()) for batch in batches]).mean()
         finally:
             model.train(is_training)  # what a module's own eval() has done, its own train() undoes
             for module, mode in modes:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lrwidget.steps import SKIPPED, StepReturn
 from lrwidget.steps.batches import note_batch
-from lrwidget.steps.torch_batches import TorchBatches, is_elsewhere
+from lrwidget.steps.torch_batches import TorchBatches, generator_holders, is_elsewhere
 from lrwidget.steps.torch_checks import check_batch
 from lrwidget.steps.torch_distributed import Alone
 from lrwidget.steps.torch_forward import (
@@ -23,9 +23,12 @@ from lrwidget.steps.torch_forward import (
     make_compute,
     make_validation,
     moved,
+    sparing,
     told,
+    tried,
 )
 from lrwidget.steps.torch_readback import ReadBack, make_reader
+from lrwidget.steps.torch_state import TorchSnapshot
 from lrwidget.steps.torch_update import LearningRates, Update, Updater, grad_clearer
 
 Step: TypeAlias = Callable[[float], StepReturn]
@@ -50,10 +53,18 @@ class Recipe:
     # found out from the first batch of a run
     _must_move: bool = False
     _is_pair: bool = False
+    _is_kept: bool = False
     _is_inside_autocast: bool = False
 
-    def look_at(self, batch: Any) -> None:
+    def look_at(self, batch: Any, *, is_kept: bool = False) -> None:
         """Check the form of a run's first batch and remember what the step must do for it.
+
+        Parameters
+        ----------
+        batch
+            The first batch.
+        is_kept
+            Whether the batches are objects of the user's, which come again and must be as they were after the run.
 
         Raises
         ------
@@ -64,6 +75,7 @@ class Recipe:
             check_batch(batch, has_loss_fn=self.loss_fn is not None)
         self._must_move = is_elsewhere(batch, self.device)
         self._is_pair = isinstance(batch, tuple | list) and len(batch) == 2 and isinstance(batch[0], Tensor)
+        self._is_kept = is_kept and not self._must_move  # what is moved is a copy
         self._is_inside_autocast = torch.is_autocast_enabled(self.device.type)
 
     def build(self, batches: Iterator[Any], ranks: Alone) -> tuple[Step, Step]:
@@ -83,9 +95,12 @@ class Recipe:
         read = make_reader(self.lag, self.device)
         set_lr = LearningRates(self.optimizers).set
         if self.train_step is not None:
-            own = moved(self.train_step, self.device) if self._must_move else self.train_step
-            step = ranks.losses(_own_step(set_lr, told(own), batches, read if self.lag else None))
-            return step, step
+            own = sparing(moved(self.train_step, self.device) if self._must_move else self.train_step)
+
+            def with_own(own: Callable[[Any], Any]) -> Step:
+                return ranks.losses(_own_step(set_lr, told(own), batches, read if self.lag else None))
+
+            return with_own(tried(own) if self._is_kept else own), with_own(own)
         compute = self._compute()
         measure = self._measure(told(compute))
 
@@ -93,9 +108,11 @@ class Recipe:
             update = self.update.build(ranks.forward(told(compute)), batches)
             return ranks.losses(_whole_step(set_lr, update, measure, read))
 
+        seen = checked(compute, has_loss_fn=self.loss_fn is not None)
+        first = with_loss(tried(seen) if self._is_kept else seen)
         if self.loss_fn is not None and self._is_simple and measure is None and ranks.is_alone:
-            return with_loss(checked(compute)), _plain_step(self.optimizers[0], self.model, self.loss_fn, batches)
-        return with_loss(checked(compute)), with_loss(compute)
+            return first, _plain_step(self.optimizers[0], self.model, self.loss_fn, batches)
+        return first, with_loss(compute)
 
     @property
     def _is_simple(self) -> bool:
@@ -107,6 +124,8 @@ class Recipe:
         compute = make_compute(self.model, self.loss_fn, self.forward)
         if self._must_move:
             compute = moved(compute, self.device)
+        if self.loss_fn is None or not self._is_pair:
+            compute = sparing(compute)
         if self.autocast is not None:
             compute = autocasting(compute, self.device, self.autocast)
         return forgetting_casts(compute) if self._is_inside_autocast else compute
@@ -116,8 +135,16 @@ class Recipe:
         if self.validation is None:
             return None
         if not self._validation_batches:
-            self._validation_batches = self.validation.take(self.num_validation_batches)
-        return make_validation(self.model, self.optimizers, compute, self._validation_batches)
+            self._validation_batches = self._take(self.validation)
+        batches, is_moved = self._validation_batches, self._must_move
+        return make_validation(self.model, self.optimizers, compute, batches, is_moved=is_moved)
+
+    def _take(self, source: TorchBatches) -> list[Any]:
+        """The validation batches. The first run alone takes them: it must train on the same batches as the others."""
+        state = TorchSnapshot(generator_holders("validation", source.source), device=self.device)
+        batches = source.take(self.num_validation_batches)
+        state.restore()
+        return batches
 
 
 def _whole_step(
@@ -160,12 +187,12 @@ def _own_step(
 def _plain_step(optimizer: Any, model: nn.Module, loss_fn: LossFn, batches: Iterator[Any]) -> Step:
     """The common step, a pair of tensors through one optimizer, with nothing in between that costs time."""
     rates = LearningRates([optimizer])
-    group = rates.only_group
+    is_single = rates.is_single
     set_lr, clear_grads, update = rates.set, grad_clearer(optimizer), optimizer.step
 
     def step(lr: float) -> StepReturn:
-        if group is not None:
-            group["lr"] = lr
+        if is_single:
+            optimizer.param_groups[0]["lr"] = lr
         else:
             set_lr(lr)
         batch = next(batches)

@@ -31,25 +31,34 @@ class LearningRates:
 
     def __init__(self, optimizers: Sequence[Any]) -> None:
         groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-        rates = [float(group["lr"]) for group in groups]
+        rates = [_number(group["lr"]) for group in groups]
         if not any(rates):
-            rates = [float(group.get("initial_lr", 1.0)) for group in groups]
-        highest = max(rates, key=abs) or 1.0
-        tensors = [isinstance(group["lr"], Tensor) for group in groups]
-        self._filled = [(g["lr"], r / highest) for g, r, tensor in zip(groups, rates, tensors, strict=True) if tensor]
-        self._written = [(g, r / highest) for g, r, tensor in zip(groups, rates, tensors, strict=True) if not tensor]
+            rates = [_number(group.get("initial_lr", 1.0)) for group in groups]
+        if not any(rates):
+            rates = [1.0] * len(groups)
+        highest = max(rates, key=abs)
+        ratios = iter([rate / highest for rate in rates])
+        # The groups themselves are looked up anew each time: load_state_dict, in a step of the user's, makes others.
+        self._ratios = [(optimizer, [next(ratios) for _ in optimizer.param_groups]) for optimizer in optimizers]
 
     @property
-    def only_group(self) -> dict[str, Any] | None:
-        """The group to write the rate to as it is, where there is but one and its rate is no tensor."""
-        return self._written[0][0] if len(self._written) == 1 and not self._filled else None
+    def is_single(self) -> bool:
+        """Whether the rate is written as it is to one group, where it is no tensor."""
+        (optimizer, ratios), *others = self._ratios
+        return not others and len(ratios) == 1 and not isinstance(optimizer.param_groups[0]["lr"], Tensor)
 
     def set(self, lr: float) -> None:
         """Write the rate into every group."""
-        for group, ratio in self._written:
-            group["lr"] = lr * ratio
-        for tensor, ratio in self._filled:
-            tensor.fill_(lr * ratio)
+        for optimizer, ratios in self._ratios:
+            for group, ratio in zip(optimizer.param_groups, ratios, strict=False):  # a step may have added a group
+                if isinstance(group["lr"], Tensor):
+                    group["lr"].detach().fill_(lr * ratio)  # it may require a gradient of its own
+                else:
+                    group["lr"] = lr * ratio
+
+
+def _number(rate: Any) -> float:
+    return float(rate.detach() if isinstance(rate, Tensor) else rate)  # one that has a gradient is not lightly a number
 
 
 def grad_clearer(optimizer: Any) -> Callable[[], object]:
@@ -80,12 +89,15 @@ def momentum_setter(optimizers: Sequence[Any]) -> Callable[[float], None] | None
     optimizers
         Those whose groups are set.
     """
-    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-    if not all({"betas", "momentum"} & group.keys() for group in groups):
+
+    def groups() -> Iterator[dict[str, Any]]:
+        return (group for optimizer in optimizers for group in optimizer.param_groups)
+
+    if not all({"betas", "momentum"} & group.keys() for group in groups()):
         return None
 
     def set_momentum(momentum: float) -> None:
-        for group in groups:
+        for group in groups():
             if "betas" not in group:
                 group["momentum"] = momentum
             elif isinstance(group["betas"][0], Tensor):
@@ -143,10 +155,9 @@ class Update:
         # each once: several optimizers may share one
         parameters = list({id(p): p for o in self.optimizers for g in o.param_groups for p in g["params"]}.values())
         gradients = self._gradients(compute)
-        num_batches = self.accumulation_steps
 
         def step() -> Outcome:
-            loss = gradients([next(batches) for _ in range(num_batches)])
+            loss = gradients(batches)
             norm = self._norm(parameters)
             if self._step() or not loss.isfinite():  # no loss scale mends a loss that is not finite itself
                 return loss, norm
@@ -165,7 +176,7 @@ class Update:
 
             def closure() -> Tensor:
                 with torch.enable_grad():
-                    loss = gradients(micro)
+                    loss = gradients(iter(micro))
                 outputs.append((loss, self._norm(parameters)))
                 return loss
 
@@ -174,19 +185,23 @@ class Update:
 
         return step
 
-    def _gradients(self, compute: Compute) -> Callable[[Sequence[Any]], Tensor]:
-        """A function that leaves the mean gradient of some batches in the parameters and returns their mean loss."""
+    def _gradients(self, compute: Compute) -> Callable[[Iterator[Any]], Tensor]:
+        """A function that leaves the mean gradient of the next batches in the parameters and returns their mean loss.
+
+        Each batch is drawn when it is needed, so that one at a time is held and noise falls as in a loop by hand.
+        """
+        num_batches = self.accumulation_steps
         scale: Callable[[Any], Any] = self.scaler.scale if self.scaler is not None else _unscaled
         clearers = [grad_clearer(optimizer) for optimizer in self.optimizers]
 
-        def gradients(micro: Sequence[Any]) -> Tensor:
+        def gradients(batches: Iterator[Any]) -> Tensor:
             for clear in clearers:
                 clear()
             losses = []
-            for batch in micro:
-                loss = compute(batch)
+            for _ in range(num_batches):
+                loss = compute(next(batches))
                 losses.append(loss.detach())
-                share: Any = loss if len(micro) == 1 else loss / len(micro)
+                share: Any = loss if num_batches == 1 else loss / num_batches
                 scale(share).backward()
             return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
 
@@ -226,8 +241,8 @@ def total_norm(grads: Sequence[Tensor]) -> Tensor:
     if not dense:
         return torch.zeros(())
     norms = torch._foreach_norm(dense)
-    same = [norm.to(norms[0].device, norms[0].dtype) for norm in norms]
-    total: Tensor = torch.linalg.vector_norm(torch.stack(same))
+    # Stacked, norms of several dtypes come in one that holds them all, as in `clip_grad_norm_`.
+    total: Tensor = torch.linalg.vector_norm(torch.stack([norm.to(norms[0].device) for norm in norms]))
     return total
 
 
