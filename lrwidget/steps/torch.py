@@ -323,11 +323,11 @@ class TorchStep:
 
     def _begin(self) -> None:
         """Make the step function for the batches as they stand now."""
-        first, steady = self._recipe.build(self._batches.stream, self._ranks)
+        first, make_steady = self._recipe.build(self._batches.stream, self._ranks)
 
         def take_first(lr: float) -> StepReturn:
             output = first(lr)
-            self._step = steady
+            self._step = make_steady()
             return output
 
         self._step = take_first

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from lrwidget.steps.batches import describe, note_batch
+from lrwidget.steps.batches import note_batch
 from lrwidget.steps.torch_batches import to_device
 from lrwidget.steps.torch_checks import check_loss, hint_at_form
 
@@ -102,8 +102,13 @@ def sparing(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda batch: compute(rebuilt(batch, _same))
 
 
-def tried(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The same on a copy of the batch, for the first of those that come again: to change it in place is refused."""
+def on_copies(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same on a copy of each batch, whose tensors it may change in place."""
+    return lambda batch: compute(rebuilt(batch, torch.clone))
+
+
+def tried(compute: Callable[[Any], Any], note: Callable[[bool], object]) -> Callable[[Any], Any]:
+    """The same on a copy, and note whether it changed a tensor of the batch in place."""
 
     def attempt(batch: Any) -> Any:
         clones: list[Tensor] = []
@@ -113,12 +118,7 @@ def tried(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
             return clones[-1]
 
         output = compute(rebuilt(batch, clone))
-        changed = next((tensor for tensor in clones if tensor._version), None)
-        if changed is not None:
-            raise ValueError(
-                f"need batches that stay as they are where they are used again, got a {describe(changed)} that is "
-                "changed in place; change a copy, x = x.clone(), or pass a DataLoader, which makes each batch anew"
-            )
+        note(any(tensor._version for tensor in clones))
         return output
 
     return attempt

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lrwidget.steps import SKIPPED, StepReturn
 from lrwidget.steps.batches import note_batch
-from lrwidget.steps.torch_batches import TorchBatches, generator_holders, is_elsewhere
+from lrwidget.steps.torch_batches import TorchBatches, is_elsewhere
 from lrwidget.steps.torch_checks import check_batch
 from lrwidget.steps.torch_distributed import Alone
 from lrwidget.steps.torch_forward import (
@@ -23,10 +23,12 @@ from lrwidget.steps.torch_forward import (
     make_compute,
     make_validation,
     moved,
+    on_copies,
     sparing,
     told,
     tried,
 )
+from lrwidget.steps.torch_generators import generators_behind
 from lrwidget.steps.torch_readback import ReadBack, make_reader
 from lrwidget.steps.torch_state import TorchSnapshot
 from lrwidget.steps.torch_update import LearningRates, Update, Updater, grad_clearer
@@ -54,6 +56,7 @@ class Recipe:
     _must_move: bool = False
     _is_pair: bool = False
     _is_kept: bool = False
+    _changes_batches: bool = False  # found out in its first step
     _is_inside_autocast: bool = False
 
     def look_at(self, batch: Any, *, is_kept: bool = False) -> None:
@@ -76,10 +79,11 @@ class Recipe:
         self._must_move = is_elsewhere(batch, self.device)
         self._is_pair = isinstance(batch, tuple | list) and len(batch) == 2 and isinstance(batch[0], Tensor)
         self._is_kept = is_kept and not self._must_move  # what is moved is a copy
+        self._changes_batches = False
         self._is_inside_autocast = torch.is_autocast_enabled(self.device.type)
 
-    def build(self, batches: Iterator[Any], ranks: Alone) -> tuple[Step, Step]:
-        """The function for the first step, which looks closely, and the one for all others.
+    def build(self, batches: Iterator[Any], ranks: Alone) -> tuple[Step, Callable[[], Step]]:
+        """The function for the first step, which looks closely; and what makes the one for all others after it.
 
         Raises
         ------
@@ -100,7 +104,7 @@ class Recipe:
             def with_own(own: Callable[[Any], Any]) -> Step:
                 return ranks.losses(_own_step(set_lr, told(own), batches, read if self.lag else None))
 
-            return with_own(tried(own) if self._is_kept else own), with_own(own)
+            return with_own(self._trying(own)), lambda: with_own(self._sparing_batches(own))
         compute = self._compute()
         measure = self._measure(told(compute))
 
@@ -108,16 +112,30 @@ class Recipe:
             update = self.update.build(ranks.forward(told(compute)), batches)
             return ranks.losses(_whole_step(set_lr, update, measure, read))
 
-        seen = checked(compute, has_loss_fn=self.loss_fn is not None)
-        first = with_loss(tried(seen) if self._is_kept else seen)
-        if self.loss_fn is not None and self._is_simple and measure is None and ranks.is_alone:
-            return first, _plain_step(self.optimizers[0], self.model, self.loss_fn, batches)
-        return first, with_loss(compute)
+        def steady() -> Step:
+            is_simple = self._is_simple and measure is None and ranks.is_alone
+            if self.loss_fn is not None and is_simple:
+                return _plain_step(self.optimizers[0], self.model, self.loss_fn, batches)
+            return with_loss(self._sparing_batches(compute))
+
+        return with_loss(self._trying(checked(compute, has_loss_fn=self.loss_fn is not None))), steady
+
+    def _trying(self, compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """For the first step: find out whether the model changes batches in place that are the user's."""
+
+        def note(is_changed: bool) -> None:
+            self._changes_batches = is_changed
+
+        return tried(compute, note) if self._is_kept else compute
+
+    def _sparing_batches(self, compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """For the others: give it copies if it does."""
+        return on_copies(compute) if self._changes_batches else compute
 
     @property
     def _is_simple(self) -> bool:
         """Whether the step needs nothing besides forward, backward and update of a pair of tensors."""
-        wrapped = self._must_move or self.autocast is not None or self._is_inside_autocast
+        wrapped = self._must_move or self.autocast is not None or self._is_inside_autocast or self._changes_batches
         return self.update.is_plain and self._is_pair and not wrapped and self.lag == 0
 
     def _compute(self) -> Compute:
@@ -141,7 +159,7 @@ class Recipe:
 
     def _take(self, source: TorchBatches) -> list[Any]:
         """The validation batches. The first run alone takes them: it must train on the same batches as the others."""
-        state = TorchSnapshot(generator_holders("validation", source.source), device=self.device)
+        state = TorchSnapshot(generators_behind("validation", source.source), device=self.device)
         batches = source.take(self.num_validation_batches)
         state.restore()
         return batches
