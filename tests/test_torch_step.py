@@ -745,6 +745,39 @@ def test_a_loss_function_with_parameters():
     assert loss_fn.log_scale.item() == 0
 
 
+def test_a_reshard_of_the_model_s_own_is_not_called():
+    """Only FSDP2's modules are asked to let go of whole parameters; another's method of that name is its own affair."""
+
+    class Cards(nn.Linear):
+        def reshard(self, decks):
+            raise AssertionError("not what the step may call")
+
+    model = Cards(5, 3)
+    assert len(finder.range_test(TorchStep(model, sgd(model), cross_entropy, make_batches()))) == 6
+
+
+def test_the_state_is_put_back_even_if_a_sharded_module_cannot_let_go(monkeypatch):
+    """What FSDP2 raises then comes through, after the rest has been restored."""
+    fsdp = pytest.importorskip("torch.distributed.fsdp")
+
+    class Sharded(nn.Sequential):
+        def reshard(self):
+            if self.is_in_run:
+                raise RuntimeError("lost a rank")
+
+    monkeypatch.setattr(fsdp, "FSDPModule", Sharded)
+    model = Sharded(*make_model())
+    model.is_in_run = False
+
+    def loss_fn(outputs, targets):
+        model.is_in_run = True
+        return cross_entropy(outputs, targets)
+
+    with pytest.raises(RuntimeError, match="lost a rank"):
+        finder.range_test(TorchStep(model, sgd(model), loss_fn, make_batches()))
+    assert_untouched(model)
+
+
 def test_modes_of_submodules_are_kept_in_the_run():
     """A model in train mode keeps what the user froze; a model in eval mode is trained, and is back in eval after."""
     model = make_model()

@@ -275,11 +275,16 @@ class TorchStep:
         finally:
             try:
                 if state is not None:
-                    reshard(self._modules)
-                    state.restore()
+                    self._put_back(state)
             finally:
                 claimed, self._claimed = self._claimed, set()
                 release(claimed)
+
+    def _put_back(self, state: TorchSnapshot) -> None:
+        try:
+            reshard(self._modules)
+        finally:
+            state.restore()
 
     def _part(self, error: BaseException | None) -> None:
         """Leave the other ranks, where there are any."""
