@@ -22,6 +22,7 @@ from lrwidget.steps.overlap import RandomStates
 from lrwidget.steps.parts import RestoreError
 from lrwidget.steps.torch_random import random_parts, reseed_all
 from lrwidget.steps.torch_state import TorchSnapshot, choose_place, free_bytes
+from tests.torch_training import interrupted_at_line
 
 
 class Holder(nn.Module):
@@ -645,6 +646,20 @@ def test_ctrl_c_waits_from_the_very_first_instruction():
     assert done == ["begun", "finished"]
     with pytest.raises(KeyboardInterrupt):
         shield.lower()
+
+
+@pytest.mark.parametrize("method", ["lower", "_take_off"])
+def test_ctrl_c_while_a_shield_is_lowered_leaves_no_handler(method):
+    """Before whichever line it comes, it comes through, and the former handler is back."""
+    former, number, is_within = signal.getsignal(signal.SIGINT), 0, True
+    while is_within:
+        shield = InterruptShield()
+        shield.raise_()
+        number += 1
+        came_through, is_within = interrupted_at_line(getattr(InterruptShield, method), number, shield.lower)
+        assert came_through == is_within
+        assert signal.getsignal(signal.SIGINT) is former
+    assert number > 4
 
 
 def test_shields_may_be_lowered_in_any_order():

@@ -217,17 +217,17 @@ class TorchStep:
         reshard(self._modules)
         check_frozen(self._optimizers)  # the only one of the checks whose answer users change
         self._shield = InterruptShield()  # a former run's may still lie below that of another
-        self._shield.raise_()
-        try:
+        try:  # with the shield and the return in it: an interrupt there must not leave either behind
+            self._shield.raise_()
             parts = (module for root in self._modules for module in root.modules())
             self._claimed = claim(parts, type(self.model).__name__)
             self._ranks = join_ranks()
             self._state = TorchSnapshot(self._roots(), device=self._device, place=self._snapshot)
             self._prepare(self._state)
+            return self
         except BaseException as error:
             self.__exit__(type(error), error, None)
             raise
-        return self
 
     @shielded
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
