@@ -191,6 +191,19 @@ def test_hooks_of_parameters_are_restored():
     assert calls == ["hook", "post"]
 
 
+def test_attributes_of_tensors_are_restored():
+    """What hangs on a parameter, such as its importance or its gradient per sample, is what it was; or is gone."""
+    first, second = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))
+    first.importance = importance = torch.ones(2)
+    state = snapshot(nn.ParameterList([first, second]))
+    first.importance += 1
+    first.importance = second.importance = torch.zeros(2)
+    state.restore()
+    assert first.importance is importance
+    assert importance.tolist() == [1, 1]
+    assert vars(second) == {}
+
+
 def test_lazy_modules_are_lazy_again():
     """Parameters without a shape get one in the run and have none after it; the module initialises itself anew."""
     model = nn.Sequential(nn.LazyLinear(3), nn.LazyBatchNorm1d())

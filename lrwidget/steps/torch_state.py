@@ -163,6 +163,7 @@ class TorchSnapshot:
                 self._lazy.append(LazyPart(path, value))
             else:
                 self._tensors.append((path, value))
+                self._attributes(path, value, todo)
         elif isinstance(value, ITEMS_TYPES):
             self._containers.append(ItemsPart(path, value))
             self._list(path, enumerate(value), todo)
@@ -186,6 +187,14 @@ class TorchSnapshot:
                 self._empty.append(item)
             else:
                 todo.append(((*path, key), item))
+
+    def _attributes(self, path: Path, tensor: Tensor, todo: list[tuple[Path, Any]]) -> None:
+        """Note what users have hung on a tensor, and the tensors that a wrapper of others is made of."""
+        attributes = vars(tensor)
+        if attributes:
+            todo.append((path, attributes))
+        else:
+            self._empty.append(attributes)
 
     def _object(self, path: Path, value: Any, todo: list[tuple[Path, Any]]) -> None:
         self._containers.append(ObjectPart(path, value))
