@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch._subclasses import FakeTensorMode
+from torch.masked import masked_tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.testing._internal.two_tensor import TwoTensor
 
@@ -119,6 +121,76 @@ def test_a_tensor_that_nothing_has_changed_may_be_in_read_only_memory(make):
     assert torch.equal(tensor.to_dense(), before)
     if tensor.layout is torch.strided and tensor.is_contiguous():
         assert tensor._version == version
+
+
+def ragged(layout):
+    return torch.nested.nested_tensor([torch.rand(2, 3), torch.rand(4, 3)], layout=layout)
+
+
+# How to make one, how to get at its numbers to change them in place, and how to read them.
+CODED = {
+    "quantized": (
+        lambda: torch.quantize_per_tensor(torch.rand(3, 4), 0.1, 0, torch.qint8),
+        lambda t: t.copy_(torch.zeros(3, 4)),
+        lambda t: t.int_repr(),
+    ),
+    "conjugated": (
+        lambda: torch.rand(3, dtype=torch.complex64).conj(),
+        lambda t: t.zero_(),
+        lambda t: torch.view_as_real(t.resolve_conj()),
+    ),
+    "negated": (
+        lambda: torch.rand(3, dtype=torch.complex64).conj().imag,
+        lambda t: t.zero_(),
+        lambda t: t.resolve_neg(),
+    ),
+    "nested": (
+        lambda: ragged(torch.strided),
+        lambda t: [part.zero_() for part in t.unbind()],
+        lambda t: torch.cat(t.unbind()),
+    ),
+    "jagged": (lambda: ragged(torch.jagged), lambda t: t.values().zero_(), lambda t: t.values()),
+    "masked": (
+        lambda: masked_tensor(torch.rand(3), torch.tensor([True, False, True])),
+        lambda t: t._masked_data.zero_(),
+        lambda t: t._masked_data,
+    ),
+    "mkldnn": (
+        lambda: torch.rand(3, 4).to_mkldnn(),
+        lambda t: t.copy_(torch.zeros(3, 4).to_mkldnn()),
+        lambda t: t.to_dense(),
+    ),
+}
+
+
+# torch's own, of what it calls prototypes.
+@pytest.mark.filterwarnings("ignore:.*(prototype|nested tensors|MaskedTensor|quantized tensor creation).*:UserWarning")
+@pytest.mark.parametrize(("make", "change", "read"), CODED.values(), ids=CODED)
+def test_tensors_that_are_not_what_their_memory_reads_as(make, change, read):
+    """A tensor whose numbers are coded, or held by others, is restored as well, and one that has not changed."""
+    tensor = make()
+    before = read(tensor).clone()
+    for act in (lambda t: None, change):
+        state = snapshot(Holder(tensor))
+        act(tensor)
+        assert torch.equal(read(tensor), before) == (act is not change)
+        state.restore()
+        assert torch.equal(read(tensor), before)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: torch.zeros(3, device="meta"), lambda: FakeTensorMode().from_tensor(torch.zeros(3))],
+    ids=["meta", "fake"],
+)
+def test_tensors_without_contents_need_no_restoring(make):
+    """Templates for shapes break no run; their flags are put back."""
+    model = Holder([make()])
+    state = snapshot(model)
+    model.value[0].requires_grad_()
+    assert state.num_bytes == 0
+    state.restore()
+    assert not model.value[0].requires_grad
 
 
 def test_what_is_written_past_pytorch_is_restored_bit_for_bit():
