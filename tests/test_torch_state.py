@@ -8,15 +8,19 @@ import sys
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from ipywidgets import IntProgress
 from torch import nn
 from torch._subclasses import FakeTensorMode
 from torch.masked import masked_tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.testing._internal.two_tensor import TwoTensor
+from torch.utils.data import Dataset
 
 from lrwidget.steps import torch_parts
 from lrwidget.steps.interrupts import InterruptShield, shielded
@@ -349,6 +353,72 @@ def test_what_a_root_names_is_followed_in_any_object():
     assert (meter.total, meter.values[0].item()) == (0.0, 0.0)
     with pytest.raises(TypeError, match=r"need objects with attributes to save, got root0=3; pass what training"):
         snapshot(3)
+
+
+class Meter:
+    """State that PyTorch knows nothing of."""
+
+    def __init__(self, inner=None):
+        self.count, self.total, self.inner = 0, torch.zeros(1), inner
+
+
+@dataclass
+class Cache:
+    """State of another make."""
+
+    count: int = 0
+    total: torch.Tensor = field(default_factory=lambda: torch.zeros(1))
+
+
+@pytest.mark.parametrize("hold", [lambda held: held, lambda held: [{"a": held}]], ids=["by itself", "in containers"])
+@pytest.mark.parametrize("make", [Meter, Cache, lambda: SimpleNamespace(count=0, total=torch.zeros(1))])
+def test_plain_objects_in_a_module_are_restored(make, hold):
+    """Meters, caches, namespaces that a module holds have the attributes they had; plain objects in those are left."""
+    held, inner = make(), Meter()
+    held.inner = inner
+    state = snapshot(nn.Sequential(Holder(hold(held))))
+    held.count, held.more, inner.count = 5, 1, 1
+    held.total += 1
+    state.restore()
+    assert (held.count, held.total.item(), inner.count) == (0, 0, 1)
+    assert not hasattr(held, "more")
+
+
+def test_a_plain_object_of_two_owners_is_restored_whoever_is_met_first():
+    """One that hangs inside another one and on a module, too, is restored for the module's sake."""
+    for keys in (["outer", "inner"], ["inner", "outer"]):
+        model, inner = nn.Module(), Meter()
+        for key in keys:
+            setattr(model, key, {"outer": Meter([inner]), "inner": [inner]}[key])
+        state = snapshot(model)
+        inner.count += 1
+        inner.total += 1
+        state.restore()
+        assert (inner.count, inner.total.item()) == (0, 0)
+
+
+def test_machinery_and_data_are_left_alone():
+    """A thread that has started stays so, an event stays set, a widget's bar where it is; a dataset is not copied."""
+
+    class Images(Dataset):
+        def __init__(self):
+            self.images = torch.zeros(1000)
+
+    class Fetcher(threading.Thread):
+        def run(self):
+            pass
+
+    model = nn.Module()
+    model.images, model.fetcher, model.event, model.bar = Images(), Fetcher(), threading.Event(), IntProgress()
+    state = snapshot(model)
+    model.fetcher.start(), model.event.set()
+    model.bar.value = 3
+    model.fetcher.join()
+    state.restore()
+    assert state.num_bytes == 0
+    assert model.event.is_set()
+    assert model.bar.value == 3
+    assert model.fetcher.ident is not None
 
 
 def test_roots_may_be_containers_and_generators():
