@@ -156,7 +156,13 @@ class TensorPart(Part):
     def restore(self) -> None:
         """Point the tensor to its own memory again and put its flags, gradient and hooks back."""
         tensor = self.tensor
-        self._restore_place()
+        memory = own_memory(tensor)
+        try:
+            is_elsewhere = memory.layout is torch.strided and not memory.is_set_to(self._alias)
+        except (NotImplementedError, TypeError):  # on meta, quantized, nested, a wrapper: no place that it could leave
+            is_elsewhere = False
+        if is_elsewhere:
+            memory.data = self._alias
         if not self._is_leaf:
             return
         if not tensor.is_leaf:
@@ -167,15 +173,6 @@ class TensorPart(Part):
             tensor.grad = self._grad
         if self._hooks or _hooks_of(tensor):
             self._restore_hooks()
-
-    def _restore_place(self) -> None:
-        memory = own_memory(self.tensor)
-        try:
-            is_elsewhere = memory.layout is torch.strided and not memory.is_set_to(self._alias)
-        except (NotImplementedError, TypeError):
-            return  # has no place that it could leave: on meta, quantized, nested, a wrapper of other tensors
-        if is_elsewhere:
-            memory.data = self._alias
 
     def _restore_hooks(self) -> None:
         for slot, (hooks, _) in _hooks_of(self.tensor).items():
