@@ -43,8 +43,8 @@ from lrwidget.steps.torch_random import GENERATOR_TYPES, Generator, generator_pa
 _CONSTANTS = (int, float, str, bool, type(None), bytes, complex, type, torch.dtype, torch.device)
 _OPAQUE_TYPES = frozenset((*_CONSTANTS, FunctionType, BuiltinFunctionType, MethodType))
 _HOLLOW_TYPES = frozenset((dict, OrderedDict, list, set))
-STATEFUL_TYPES = (nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler, torch.amp.GradScaler)
-_FOLLOWED_TYPES = (Tensor, dict, tuple, np.ndarray, *ITEMS_TYPES, *GENERATOR_TYPES, *STATEFUL_TYPES)
+_STATEFUL_TYPES = (nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler, torch.amp.GradScaler)
+_FOLLOWED_TYPES = (Tensor, dict, tuple, np.ndarray, *ITEMS_TYPES, *GENERATOR_TYPES, *_STATEFUL_TYPES)
 
 # What no training owns: threads, locks, loggers, process groups, trainers, widgets; and data, which may be large.
 _LIGHTNING = {"lightning", "lightning_fabric", "pytorch_lightning"}
@@ -180,20 +180,24 @@ class TorchSnapshot:
                 self._lazy.append(LazyPart(path, value))
             else:
                 self._tensors.append((path, value))
-                self._attributes(path, value, todo)
+                attributes = value.__dict__  # what users have hung on it; the tensors that a wrapper is made of
+                if attributes:
+                    todo.append((path, attributes))
+                else:
+                    self._empty.append(attributes)
         elif isinstance(value, ITEMS_TYPES):
             self._containers.append(ItemsPart(path, value))
             self._list(path, enumerate(value), todo)
         elif isinstance(value, tuple):
             self._list(path, enumerate(value), todo)
-        elif isinstance(value, STATEFUL_TYPES):
+        elif isinstance(value, _STATEFUL_TYPES):
             self._object(path, value, todo)
         elif isinstance(value, np.ndarray):
             self._containers.append(ArrayPart(path, value))
         elif isinstance(value, GENERATOR_TYPES):
             self._containers.append(generator_part(path, value))
             self.generators.append(value)
-        elif is_plain(value):
+        elif _is_plain(value):
             self._plain.append((path, value))
 
     def _list(self, path: Path, items: Iterable[tuple[Any, Any]], todo: list[tuple[Path, Any]]) -> None:
@@ -206,14 +210,6 @@ class TorchSnapshot:
                 self._empty.append(item)
             else:
                 todo.append(((*path, key), item))
-
-    def _attributes(self, path: Path, tensor: Tensor, todo: list[tuple[Path, Any]]) -> None:
-        """Note what users have hung on a tensor, and the tensors that a wrapper of others is made of."""
-        attributes = vars(tensor)
-        if attributes:
-            todo.append((path, attributes))
-        else:
-            self._empty.append(attributes)
 
     def _object(self, path: Path, value: Any, todo: list[tuple[Path, Any]]) -> None:
         self._containers.append(ObjectPart(path, value))
@@ -232,7 +228,14 @@ class TorchSnapshot:
             self._extras.append(ExtraState(path, value))
 
 
-def is_plain(value: Any) -> bool:
+def is_stateful(held: Any) -> bool:
+    """Whether a function that holds this may well change it: a criterion, an optimizer, a scheduler, another model."""
+    if type(held) in _OPAQUE_TYPES:
+        return False
+    return isinstance(held, _STATEFUL_TYPES) or (callable(held) and _is_plain(held))
+
+
+def _is_plain(value: Any) -> bool:
     """Whether an object's attributes are state of a training, be it of a class that nobody here has heard of."""
     kind = type(value)
     if isinstance(value, _FOREIGN_TYPES) or str(kind.__module__).partition(".")[0] in _MACHINERY:
