@@ -421,6 +421,42 @@ def test_machinery_and_data_are_left_alone():
     assert model.fetcher.ident is not None
 
 
+def test_an_object_has_its_own_dictionary_of_attributes_again():
+    """A module that was given another one has its former one, with what that held."""
+    model = Holder(1)
+    own = vars(model)
+    state = snapshot(model)
+    model.__dict__ = {**own, "value": 2}
+    state.restore()
+    assert vars(model) is own
+    assert model.value == 1
+
+
+def test_switches_of_the_process_are_restored():
+    """Precision of products, deterministic algorithms, the hunt for anomalies: as they were, on or off."""
+
+    def switches():
+        return (
+            torch.get_float32_matmul_precision(),
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+            torch.is_anomaly_enabled(),
+        )
+
+    before = switches()
+    for change in (
+        lambda: torch.set_float32_matmul_precision("medium"),
+        lambda: torch.use_deterministic_algorithms(True),
+        lambda: torch.use_deterministic_algorithms(True, warn_only=True),
+        lambda: torch.autograd.set_detect_anomaly(True),
+    ):
+        state = snapshot(Holder(None))
+        change()
+        assert switches() != before
+        state.restore()
+        assert switches() == before
+
+
 def test_roots_may_be_containers_and_generators():
     """A list of models and a generator are roots as well as a model."""
     models, generator = [nn.Linear(1, 1)], torch.Generator().manual_seed(1)

@@ -88,8 +88,10 @@ class ObjectPart(DictPart):
         self._class = type(live)
 
     def restore(self) -> None:
-        """Give the object its attributes and its class back."""
+        """Give the object its attributes, in the dictionary that they were in, and its class back."""
         super().restore()
+        if vars(self._object) is not self._live:
+            object.__setattr__(self._object, "__dict__", self._live)
         if type(self._object) is not self._class:
             self._object.__class__ = self._class
 
