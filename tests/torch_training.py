@@ -16,7 +16,9 @@ from torch.utils.data import DataLoader, Dataset
 
 
 class Fault:
-    """Something that happens when a place is reached in a given training step; armed for one run."""
+    """Something that happens when a place is reached in a given training step; armed for one run, or some in a row."""
+
+    __slots__ = ("action", "count", "due", "place")  # no attributes that leaving a run would put back: it must count on
 
     def __init__(self):
         self.disarm()
