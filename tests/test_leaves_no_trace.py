@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import gc
 import signal
@@ -15,7 +16,7 @@ import torch
 from lrwidget import LearningRateFinder, LRFinderWidget, StopReason, TorchStep
 from lrwidget.live.run import Run
 from lrwidget.steps import torch_parts
-from tests.torch_training import THINGS, UNTOUCHED, Training, fingerprints
+from tests.torch_training import THINGS, UNTOUCHED, Training, fingerprints, interrupted_at_line
 
 NUM_STEPS = 12
 NUM_FOLLOWING = 100
@@ -274,3 +275,18 @@ def test_three_runs_in_a_row_leave_the_same_state():
     for _ in range(3):
         finder.range_test(step)
         assert fingerprints(training) == before
+
+
+def test_an_interrupt_at_any_line_of_entering_leaves_no_trace():
+    """Ctrl-C before the first line, after the last, or between: all is as it was, and another run may begin."""
+    training = Training()
+    before, number, is_within = fingerprints(training), 0, True
+    while is_within:
+        step, number = make_step(training), number + 1
+        with contextlib.ExitStack() as run:
+            came_through, is_within = interrupted_at_line(
+                TorchStep.__enter__, number, functools.partial(run.enter_context, step)
+            )
+            assert came_through == is_within
+        assert fingerprints(training) == before
+    assert number > 10

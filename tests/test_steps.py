@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import signal
 
 import pytest
 
 from lrwidget import LearningRateFinder, RestoringStep
+from tests.torch_training import interrupted_at_line
 
 
 def make(fail_at=None):
@@ -85,6 +88,22 @@ def test_ctrl_c_waits_for_restore():
         assert len(caught.value.partial_result) == 0
     assert done == [{}, {}]
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_an_interrupt_at_any_line_of_entering_leaves_no_trace():
+    """Ctrl-C before the first line, after the last, or between: the handler is back, and another run may begin."""
+    handler, number, is_within = signal.getsignal(signal.SIGINT), 0, True
+    _, weights, step = make()
+    while is_within:
+        number += 1
+        with contextlib.ExitStack() as run:
+            came_through, is_within = interrupted_at_line(
+                RestoringStep.__enter__, number, functools.partial(run.enter_context, step)
+            )
+            assert came_through == is_within
+        assert signal.getsignal(signal.SIGINT) is handler
+    assert number > 5
+    assert weights == {"w": 3.0}
 
 
 def test_one_run_at_a_time():

@@ -8,13 +8,19 @@ import sys
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from ipywidgets import IntProgress
 from torch import nn
+from torch._subclasses import FakeTensorMode
+from torch.masked import masked_tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.testing._internal.two_tensor import TwoTensor
+from torch.utils.data import Dataset
 
 from lrwidget.steps import torch_parts
 from lrwidget.steps.interrupts import InterruptShield, shielded
@@ -22,6 +28,7 @@ from lrwidget.steps.overlap import RandomStates
 from lrwidget.steps.parts import RestoreError
 from lrwidget.steps.torch_random import random_parts, reseed_all
 from lrwidget.steps.torch_state import TorchSnapshot, choose_place, free_bytes
+from tests.torch_training import interrupted_at_line
 
 
 class Holder(nn.Module):
@@ -120,6 +127,76 @@ def test_a_tensor_that_nothing_has_changed_may_be_in_read_only_memory(make):
         assert tensor._version == version
 
 
+def ragged(layout):
+    return torch.nested.nested_tensor([torch.rand(2, 3), torch.rand(4, 3)], layout=layout)
+
+
+# How to make one, how to get at its numbers to change them in place, and how to read them.
+CODED = {
+    "quantized": (
+        lambda: torch.quantize_per_tensor(torch.rand(3, 4), 0.1, 0, torch.qint8),
+        lambda t: t.copy_(torch.zeros(3, 4)),
+        lambda t: t.int_repr(),
+    ),
+    "conjugated": (
+        lambda: torch.rand(3, dtype=torch.complex64).conj(),
+        lambda t: t.zero_(),
+        lambda t: torch.view_as_real(t.resolve_conj()),
+    ),
+    "negated": (
+        lambda: torch.rand(3, dtype=torch.complex64).conj().imag,
+        lambda t: t.zero_(),
+        lambda t: t.resolve_neg(),
+    ),
+    "nested": (
+        lambda: ragged(torch.strided),
+        lambda t: [part.zero_() for part in t.unbind()],
+        lambda t: torch.cat(t.unbind()),
+    ),
+    "jagged": (lambda: ragged(torch.jagged), lambda t: t.values().zero_(), lambda t: t.values()),
+    "masked": (
+        lambda: masked_tensor(torch.rand(3), torch.tensor([True, False, True])),
+        lambda t: t._masked_data.zero_(),
+        lambda t: t._masked_data,
+    ),
+    "mkldnn": (
+        lambda: torch.rand(3, 4).to_mkldnn(),
+        lambda t: t.copy_(torch.zeros(3, 4).to_mkldnn()),
+        lambda t: t.to_dense(),
+    ),
+}
+
+
+# torch's own, of what it calls prototypes.
+@pytest.mark.filterwarnings("ignore:.*(prototype|nested tensors|MaskedTensor|quantized tensor creation).*:UserWarning")
+@pytest.mark.parametrize(("make", "change", "read"), CODED.values(), ids=CODED)
+def test_tensors_that_are_not_what_their_memory_reads_as(make, change, read):
+    """A tensor whose numbers are coded, or held by others, is restored as well, and one that has not changed."""
+    tensor = make()
+    before = read(tensor).clone()
+    for act in (lambda t: None, change):
+        state = snapshot(Holder(tensor))
+        act(tensor)
+        assert torch.equal(read(tensor), before) == (act is not change)
+        state.restore()
+        assert torch.equal(read(tensor), before)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: torch.zeros(3, device="meta"), lambda: FakeTensorMode().from_tensor(torch.zeros(3))],
+    ids=["meta", "fake"],
+)
+def test_tensors_without_contents_need_no_restoring(make):
+    """Templates for shapes break no run; their flags are put back."""
+    model = Holder([make()])
+    state = snapshot(model)
+    model.value[0].requires_grad_()
+    assert state.num_bytes == 0
+    state.restore()
+    assert not model.value[0].requires_grad
+
+
 def test_what_is_written_past_pytorch_is_restored_bit_for_bit():
     """NumPy changes a tensor without a count: other NaN, other zeros."""
     tensor = torch.tensor([0.0, 1.0, float("nan")])
@@ -188,6 +265,19 @@ def test_hooks_of_parameters_are_restored():
     state.restore()
     (weight * other).backward()
     assert calls == ["hook", "post"]
+
+
+def test_attributes_of_tensors_are_restored():
+    """What hangs on a parameter, such as its importance or its gradient per sample, is what it was; or is gone."""
+    first, second = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))
+    first.importance = importance = torch.ones(2)
+    state = snapshot(nn.ParameterList([first, second]))
+    first.importance += 1
+    first.importance = second.importance = torch.zeros(2)
+    state.restore()
+    assert first.importance is importance
+    assert importance.tolist() == [1, 1]
+    assert vars(second) == {}
 
 
 def test_lazy_modules_are_lazy_again():
@@ -263,6 +353,108 @@ def test_what_a_root_names_is_followed_in_any_object():
     assert (meter.total, meter.values[0].item()) == (0.0, 0.0)
     with pytest.raises(TypeError, match=r"need objects with attributes to save, got root0=3; pass what training"):
         snapshot(3)
+
+
+class Meter:
+    """State that PyTorch knows nothing of."""
+
+    def __init__(self, inner=None):
+        self.count, self.total, self.inner = 0, torch.zeros(1), inner
+
+
+@dataclass
+class Cache:
+    """State of another make."""
+
+    count: int = 0
+    total: torch.Tensor = field(default_factory=lambda: torch.zeros(1))
+
+
+@pytest.mark.parametrize("hold", [lambda held: held, lambda held: [{"a": held}]], ids=["by itself", "in containers"])
+@pytest.mark.parametrize("make", [Meter, Cache, lambda: SimpleNamespace(count=0, total=torch.zeros(1))])
+def test_plain_objects_in_a_module_are_restored(make, hold):
+    """Meters, caches, namespaces that a module holds have the attributes they had; plain objects in those are left."""
+    held, inner = make(), Meter()
+    held.inner = inner
+    state = snapshot(nn.Sequential(Holder(hold(held))))
+    held.count, held.more, inner.count = 5, 1, 1
+    held.total += 1
+    state.restore()
+    assert (held.count, held.total.item(), inner.count) == (0, 0, 1)
+    assert not hasattr(held, "more")
+
+
+def test_a_plain_object_of_two_owners_is_restored_whoever_is_met_first():
+    """One that hangs inside another one and on a module, too, is restored for the module's sake."""
+    for keys in (["outer", "inner"], ["inner", "outer"]):
+        model, inner = nn.Module(), Meter()
+        for key in keys:
+            setattr(model, key, {"outer": Meter([inner]), "inner": [inner]}[key])
+        state = snapshot(model)
+        inner.count += 1
+        inner.total += 1
+        state.restore()
+        assert (inner.count, inner.total.item()) == (0, 0)
+
+
+def test_machinery_and_data_are_left_alone():
+    """A thread that has started stays so, an event stays set, a widget's bar where it is; a dataset is not copied."""
+
+    class Images(Dataset):
+        def __init__(self):
+            self.images = torch.zeros(1000)
+
+    class Fetcher(threading.Thread):
+        def run(self):
+            pass
+
+    model = nn.Module()
+    model.images, model.fetcher, model.event, model.bar = Images(), Fetcher(), threading.Event(), IntProgress()
+    state = snapshot(model)
+    model.fetcher.start(), model.event.set()
+    model.bar.value = 3
+    model.fetcher.join()
+    state.restore()
+    assert state.num_bytes == 0
+    assert model.event.is_set()
+    assert model.bar.value == 3
+    assert model.fetcher.ident is not None
+
+
+def test_an_object_has_its_own_dictionary_of_attributes_again():
+    """A module that was given another one has its former one, with what that held."""
+    model = Holder(1)
+    own = vars(model)
+    state = snapshot(model)
+    model.__dict__ = {**own, "value": 2}
+    state.restore()
+    assert vars(model) is own
+    assert model.value == 1
+
+
+def test_switches_of_the_process_are_restored():
+    """Precision of products, deterministic algorithms, the hunt for anomalies: as they were, on or off."""
+
+    def switches():
+        return (
+            torch.get_float32_matmul_precision(),
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+            torch.is_anomaly_enabled(),
+        )
+
+    before = switches()
+    for change in (
+        lambda: torch.set_float32_matmul_precision("medium"),
+        lambda: torch.use_deterministic_algorithms(True),
+        lambda: torch.use_deterministic_algorithms(True, warn_only=True),
+        lambda: torch.autograd.set_detect_anomaly(True),
+    ):
+        state = snapshot(Holder(None))
+        change()
+        assert switches() != before
+        state.restore()
+        assert switches() == before
 
 
 def test_roots_may_be_containers_and_generators():
@@ -645,6 +837,20 @@ def test_ctrl_c_waits_from_the_very_first_instruction():
     assert done == ["begun", "finished"]
     with pytest.raises(KeyboardInterrupt):
         shield.lower()
+
+
+@pytest.mark.parametrize("method", ["lower", "_take_off"])
+def test_ctrl_c_while_a_shield_is_lowered_leaves_no_handler(method):
+    """Before whichever line it comes, it comes through, and the former handler is back."""
+    former, number, is_within = signal.getsignal(signal.SIGINT), 0, True
+    while is_within:
+        shield = InterruptShield()
+        shield.raise_()
+        number += 1
+        came_through, is_within = interrupted_at_line(getattr(InterruptShield, method), number, shield.lower)
+        assert came_through == is_within
+        assert signal.getsignal(signal.SIGINT) is former
+    assert number > 4
 
 
 def test_shields_may_be_lowered_in_any_order():

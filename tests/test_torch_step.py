@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import gc
 import random
 import warnings
@@ -999,6 +1000,138 @@ def test_a_loss_function_with_parameters():
         step(0.1)
         assert loss_fn.log_scale.item() != 0
     assert loss_fn.log_scale.item() == 0
+
+
+class Centred(nn.Module):
+    """A criterion that remembers."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("center", torch.zeros(3))
+
+    def forward(self, outputs, targets):
+        self.center += outputs.detach().mean(0)
+        return cross_entropy(outputs - self.center, targets)
+
+
+class PlainCentred:
+    """One that is no module."""
+
+    def __init__(self):
+        self.center = torch.zeros(3)
+
+    __call__ = Centred.forward
+
+
+class Experiment:
+    """Holds a criterion, and names another."""
+
+    def __init__(self, criterion):
+        self.criterion = criterion
+
+    def loss(self, outputs, targets):
+        return self.criterion(outputs, targets)
+
+
+def decorated(function):
+    @functools.wraps(function)
+    def wrapper(*args):
+        return function(*args)
+
+    return wrapper
+
+
+def named_globally(criterion):
+    names = {"criterion": criterion}
+    return eval("lambda outputs, targets: criterion(outputs, targets)", names)
+
+
+@pytest.mark.parametrize("make", [Centred, PlainCentred])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda c: c,
+        lambda c: c.__call__,
+        lambda c: functools.partial(c),
+        lambda c: functools.partial(c.__call__),
+        lambda c: functools.partial(lambda o, t, criterion: criterion(o, t), criterion=c),
+        lambda c: lambda o, t: c(o, t),
+        lambda c: decorated(lambda o, t: c(o, t)),
+        lambda c: Experiment(c).loss,
+        named_globally,
+    ],
+    ids=["itself", "method", "partial", "of method", "argument", "closure", "decorated", "attribute", "global"],
+)
+def test_a_criterion_is_restored_however_it_is_called(wrap, make):
+    """Passed, bound, partially applied, or in a function around it or beside it: what it remembers is what it was."""
+    model, criterion = make_model(), make()
+    with TorchStep(model, sgd(model), wrap(criterion), make_batches()) as step:
+        step(0.1)
+        assert criterion.center.any()
+    assert criterion.center.tolist() == [0, 0, 0]
+
+
+def test_what_a_train_step_names_is_restored():
+    """A scheduler and an averaged model that it steps are what they were, without being named once more."""
+    model = make_model()
+    optimizer = sgd(model)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 2)
+    averaged = torch.optim.swa_utils.AveragedModel(model)
+    before = copy.deepcopy(scheduler.state_dict())
+
+    def train_step(batch):
+        optimizer.zero_grad()
+        loss = cross_entropy(model(batch[0]), batch[1])
+        loss.backward()
+        optimizer.step(), scheduler.step(), averaged.update_parameters(model)
+        return loss
+
+    finder.range_test(TorchStep(model, optimizer, train_step=train_step, batches=make_batches()))
+    assert scheduler.state_dict() == before
+    assert averaged.n_averaged.item() == 0
+    assert_untouched(averaged.module)
+
+
+def test_runs_side_by_side_may_name_one_criterion():
+    """What functions only name is not claimed: two models train with one criterion."""
+    criterion = nn.CrossEntropyLoss()
+    models = make_model(), make_model()
+    first, second = (TorchStep(m, sgd(m), lambda o, t: criterion(o, t), make_batches()) for m in models)
+    with first, second:
+        assert first(0.1) == second(0.1)
+
+
+def test_a_reshard_of_the_model_s_own_is_not_called():
+    """Only FSDP2's modules are asked to let go of whole parameters; another's method of that name is its own affair."""
+
+    class Cards(nn.Linear):
+        def reshard(self, decks):
+            raise AssertionError("not what the step may call")
+
+    model = Cards(5, 3)
+    assert len(finder.range_test(TorchStep(model, sgd(model), cross_entropy, make_batches()))) == 6
+
+
+def test_the_state_is_put_back_even_if_a_sharded_module_cannot_let_go(monkeypatch):
+    """What FSDP2 raises then comes through, after the rest has been restored."""
+    fsdp = pytest.importorskip("torch.distributed.fsdp")
+
+    class Sharded(nn.Sequential):
+        def reshard(self):
+            if self.is_in_run:
+                raise RuntimeError("lost a rank")
+
+    monkeypatch.setattr(fsdp, "FSDPModule", Sharded)
+    model = Sharded(*make_model())
+    model.is_in_run = False
+
+    def loss_fn(outputs, targets):
+        model.is_in_run = True
+        return cross_entropy(outputs, targets)
+
+    with pytest.raises(RuntimeError, match="lost a rank"):
+        finder.range_test(TorchStep(model, sgd(model), loss_fn, make_batches()))
+    assert_untouched(model)
 
 
 def test_modes_of_submodules_are_kept_in_the_run():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import signal
+import sys
 
 import numpy as np
 import torch
@@ -15,7 +16,9 @@ from torch.utils.data import DataLoader, Dataset
 
 
 class Fault:
-    """Something that happens when a place is reached in a given training step; armed for one run."""
+    """Something that happens when a place is reached in a given training step; armed for one run, or some in a row."""
+
+    __slots__ = ("action", "count", "due", "place")  # no attributes that leaving a run would put back: it must count on
 
     def __init__(self):
         self.disarm()
@@ -249,3 +252,26 @@ UNTOUCHED = {"Ctrl-C handler": lambda t: signal.getsignal(signal.SIGINT)}
 def fingerprints(training):
     """Every thing's fingerprint by its name."""
     return {name: take(training) for name, take in (THINGS | UNTOUCHED).items()}
+
+
+def interrupted_at_line(function, number, act):
+    """Call with Ctrl-C before the line of that number in a function: whether it came through, and was sent at all."""
+    num_lines, former, came_through = 0, sys.gettrace(), False
+
+    def trace(frame, event, arg):
+        nonlocal num_lines
+        if frame.f_code is function.__code__:
+            num_lines += event == "line"
+            if event == "line" and num_lines == number:
+                signal.raise_signal(signal.SIGINT)
+            return trace
+        return None
+
+    sys.settrace(trace)
+    try:
+        act()
+    except KeyboardInterrupt:
+        came_through = True
+    finally:
+        sys.settrace(former)
+    return came_through, num_lines >= number

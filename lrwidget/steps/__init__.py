@@ -118,13 +118,14 @@ class RestoringStep(Generic[State]):
         if self._saved:
             raise RuntimeError("this step is already in a run; end that one first (leave its with block, or stop it)")
         self._shield = InterruptShield()
-        self._shield.raise_()
-        try:
+        try:  # with the shield and the return in it: an interrupt there must not leave either behind
+            self._shield.raise_()
             self._saved.append(self._save())
+            return self
         except BaseException:
+            self._saved.clear()  # nothing has been trained
             self._shield.lower()
             raise
-        return self
 
     @shielded
     def __exit__(self, *exc_info: object) -> None:

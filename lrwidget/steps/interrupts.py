@@ -43,11 +43,12 @@ class InterruptShield:
         """Begin to hold interrupts back, where Python code handles them at all."""
         if threading.current_thread() is not threading.main_thread():
             return  # only the main thread sees signals
-        previous = _without_lowered(signal.getsignal(signal.SIGINT))
+        previous = _below_lowered(signal.getsignal(signal.SIGINT))
         if callable(previous):
             self._previous, self._is_up = previous, True
             signal.signal(signal.SIGINT, self._on_interrupt)
 
+    @shielded
     def lower(self) -> None:
         """Put the former handler back, then let the interrupt through that had to wait.
 
@@ -56,14 +57,19 @@ class InterruptShield:
         """
         if not self._is_up:
             return
-        self._is_up = False
-        if threading.current_thread() is threading.main_thread():
-            handler = signal.getsignal(signal.SIGINT)
-            if (below := _without_lowered(handler)) is not handler:
-                signal.signal(signal.SIGINT, below)
+        try:
+            self._take_off()
+        finally:  # a second interrupt may come as soon as the former handler is back
+            self._is_up = False
         if self._waiting:
             self._waiting = False
             self._pass_on(signal.SIGINT, None)
+
+    def _take_off(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            handler = signal.getsignal(signal.SIGINT)
+            if (below := _below_lowered(handler, self)) is not handler:
+                signal.signal(signal.SIGINT, below)
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         caller = frame if self._is_up else None
@@ -79,8 +85,10 @@ class InterruptShield:
             self._previous(number, frame)
 
 
-def _without_lowered(handler: Any) -> Any:
-    """The handler, or the first one below it that is no lowered shield's."""
-    while isinstance(shield := getattr(handler, "__self__", None), InterruptShield) and not shield._is_up:
+def _below_lowered(handler: Any, leaving: InterruptShield | None = None) -> Any:
+    """The handler, or the first one below it that is no lowered shield's, nor that of the one about to be."""
+    while isinstance(shield := getattr(handler, "__self__", None), InterruptShield):
+        if shield._is_up and shield is not leaving:
+            break
         handler = shield._previous
     return handler

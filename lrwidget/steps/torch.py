@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lrwidget.steps import StepReturn
 from lrwidget.steps.claims import claim, release
+from lrwidget.steps.closures import held_by
 from lrwidget.steps.interrupts import InterruptShield, shielded
 from lrwidget.steps.torch_batches import TorchBatches
 from lrwidget.steps.torch_checks import (
@@ -25,7 +26,7 @@ from lrwidget.steps.torch_distributed import Alone, current_rank, join_ranks, re
 from lrwidget.steps.torch_generators import generators_behind
 from lrwidget.steps.torch_random import reseed_all
 from lrwidget.steps.torch_recipe import Recipe, Step
-from lrwidget.steps.torch_state import TorchSnapshot
+from lrwidget.steps.torch_state import TorchSnapshot, is_stateful
 from lrwidget.steps.torch_update import LearningRates, Update, momentum_setter
 
 Snapshot: TypeAlias = Literal["auto", "device", "host"]
@@ -79,9 +80,10 @@ class TorchStep:
     num_validation_batches
         How many of them; the same ones at each step.
     also
-        Other objects that training changes and that must be put back: schedulers, averaged models, meters, generators
-        that are not to be found from the batches on. Of a plain object, here or in a module, its own attributes are
-        put back, not those of plain objects inside it: name these too.
+        Other objects that training changes and that must be put back: averaged models, meters, generators that are not
+        to be found from the batches on. Of a plain object, here or in a module, its own attributes are put back, not
+        those of plain objects inside it: name these too. Modules, optimizers, schedulers, generators and callable
+        objects that ``loss_fn``, ``forward`` or ``train_step`` refers to are found without.
     lag
         How many steps later a loss is read. ``"auto"``: at once on a CPU, 4 on a CUDA device, which then never waits;
         a stop comes that much later and the extra steps are dropped.
@@ -183,8 +185,9 @@ class TorchStep:
         )
         self._also = list(also)
         self._snapshot = snapshot
-        roots = (model, loss_fn, forward, train_step)
-        self._modules = [root for root in roots if isinstance(root, nn.Module)]
+        self._functions = (loss_fn, forward, train_step)
+        self._modules = [root for root in (model, *self._functions) if isinstance(root, nn.Module)]
+        self._held: list[object] = []
         self._state: TorchSnapshot | None = None
         self._ranks = Alone()
         self._claimed: set[int] = set()
@@ -220,20 +223,21 @@ class TorchStep:
         if self._state is not None:  # before anything that leaving would undo: the run under way goes on
             raise RuntimeError("this step is already in a run; end that one first (leave its with block, or stop it)")
         check_grad_mode()
-        reshard(self._modules)
+        self._held = [held for function in self._functions for held in held_by(function) if is_stateful(held)]
+        self._reshard()
         check_frozen(self._optimizers)  # the only one of the checks whose answer users change
         self._shield = InterruptShield()  # a former run's may still lie below that of another
-        self._shield.raise_()
-        try:
+        try:  # with the shield and the return in it: an interrupt there must not leave either behind
+            self._shield.raise_()
             parts = (module for root in self._modules for module in root.modules())
             self._claimed = claim(parts, type(self.model).__name__)
             self._ranks = join_ranks()
             self._state = TorchSnapshot(self._roots(), device=self._device, place=self._snapshot)
             self._prepare(self._state)
+            return self
         except BaseException as error:
             self.__exit__(type(error), error, None)
             raise
-        return self
 
     @shielded
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
@@ -281,11 +285,19 @@ class TorchStep:
         finally:
             try:
                 if state is not None:
-                    reshard(self._modules)
-                    state.restore()
+                    self._put_back(state)
             finally:
                 claimed, self._claimed = self._claimed, set()
                 release(claimed)
+
+    def _put_back(self, state: TorchSnapshot) -> None:
+        try:
+            self._reshard()
+        finally:
+            state.restore()
+
+    def _reshard(self) -> None:
+        reshard(root for root in (self.model, *self._held) if isinstance(root, nn.Module))
 
     def _part(self, error: BaseException | None) -> None:
         """Leave the other ranks, where there are any."""
@@ -294,14 +306,14 @@ class TorchStep:
 
     def _roots(self) -> Iterable[tuple[str, object]]:
         yield "model", self.model
-        for module in self._modules[1:]:
-            yield "loss", module
         for index, optimizer in enumerate(self._optimizers):
             yield "optimizer" if len(self._optimizers) == 1 else f"optimizer[{index}]", optimizer
         if self._recipe.update.scaler is not None:
             yield "scaler", self._recipe.update.scaler
         for index, extra in enumerate(self._also):
             yield f"also[{index}]", extra
+        for held in self._held:  # what has a name of its own goes by that
+            yield "loss", held
         yield from generators_behind("batches", self._batches.source)
         if self._recipe.validation is not None:
             yield from generators_behind("validation", self._recipe.validation.source)

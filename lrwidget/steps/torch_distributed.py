@@ -11,6 +11,7 @@ The talk has a process group of its own, so it is never mixed up with the traini
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
@@ -25,6 +26,7 @@ from lrwidget.steps import SKIPPED, StepOutput, StepReturn
 
 _LAST_WORD_POLL_SECONDS = 0.001
 _PATIENCE_FACTOR = 1.5  # a rank that has failed must still be there when the training's timeout frees the others
+_FSDP2 = ("torch.distributed.fsdp", "torch.distributed._composable.fsdp")  # the second one's before PyTorch 2.6
 
 
 class _Word(IntEnum):
@@ -67,15 +69,16 @@ def reshard(modules: Iterable[nn.Module]) -> None:
     TypeError
         If a module is sharded in the old way, by a wrapper.
     """
+    # Told by their class, not by their having the method: others may have one of that name. Not imported, not in use.
+    sharded: Any = tuple(getattr(sys.modules[name], "FSDPModule", ()) for name in _FSDP2 if name in sys.modules)
     for root in modules:
-        module: Any
         for module in root.modules():
             if type(module).__name__ == "FullyShardedDataParallel":
                 raise TypeError(
                     "need a model sharded by torch.distributed.fsdp.fully_shard, got the FullyShardedDataParallel "
                     "wrapper, whose state cannot be put back; shard the plain model with fully_shard"
                 )
-            if hasattr(type(module), "reshard"):
+            if isinstance(module, sharded):
                 module.reshard()
 
 

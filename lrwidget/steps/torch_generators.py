@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from types import FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from lrwidget.steps.closures import held_by
 from lrwidget.steps.torch_random import GENERATOR_TYPES, Generator
 
 # So many objects are looked at, the nearest first, and a list of more items is data: a search must not take its time.
@@ -25,8 +25,8 @@ _METHODS = ("__iter__", "__getitem__", "__getitems__", "__call__")
 def generators_behind(name: str, source: object) -> Iterator[tuple[str, Generator]]:
     """Every generator that is found from a loader on, with its path from there.
 
-    Looked into are attributes, short lists and dicts, the arguments of `functools.partial`, what functions have named
-    or enclosed, and the variables of a generator function.
+    Looked into are attributes, short lists and dicts, what functions refer to, and the variables of a generator
+    function.
 
     Parameters
     ----------
@@ -54,23 +54,15 @@ def _parts(value: Any) -> Iterator[tuple[str, object]]:
         if len(value) <= _MOST_ITEMS:
             items = value.items() if isinstance(value, dict) else enumerate(value)
             yield from ((f"[{key!r}]", item) for key, item in items)
-    elif isinstance(value, partial):
-        yield from {".func": value.func, ".args": value.args, ".keywords": value.keywords}.items()
-    elif isinstance(value, MethodType):
-        yield from {".__func__": value.__func__, ".__self__": value.__self__}.items()
+    elif isinstance(value, FunctionType | MethodType | partial):
+        yield from (("", held) for held in held_by(value))
     else:
-        yield from ((f".{attribute}", item) for attribute, item in _variables(value).items())
+        variables = inspect.getgeneratorlocals(value) if isinstance(value, GeneratorType) else _attributes(value)
+        yield from ((f".{name}", item) for name, item in variables.items())
 
 
-def _variables(value: Any) -> dict[str, object]:
-    """The variables of a function or a generator; of any other object its attributes and what draws from it."""
-    if isinstance(value, FunctionType):
-        with suppress(ValueError):  # of one that encloses what is not there yet
-            names = inspect.getclosurevars(value)
-            return {**names.globals, **names.nonlocals}
-        return {}
-    if isinstance(value, GeneratorType):
-        return inspect.getgeneratorlocals(value)
+def _attributes(value: object) -> dict[str, object]:
+    """What an object is made of and what draws from it."""
     # A loader's own pass under way is the user's, and set aside.
     attributes = {name: item for name, item in getattr(value, "__dict__", {}).items() if name != "_iterator"}
     methods = {name: getattr(type(value), name, None) for name in _METHODS}

@@ -16,6 +16,7 @@ from lrwidget.steps.parts import Part, Path
 
 Place: TypeAlias = Literal["device", "host"]
 
+_DENSE = (torch.strided, torch._mkldnn)  # type: ignore[attr-defined]
 ITEMS_TYPES = (list, set, deque)  # whose items an `ItemsPart` puts back
 
 
@@ -87,8 +88,10 @@ class ObjectPart(DictPart):
         self._class = type(live)
 
     def restore(self) -> None:
-        """Give the object its attributes and its class back."""
+        """Give the object its attributes, in the dictionary that they were in, and its class back."""
         super().restore()
+        if vars(self._object) is not self._live:
+            object.__setattr__(self._object, "__dict__", self._live)
         if type(self._object) is not self._class:
             self._object.__class__ = self._class
 
@@ -156,7 +159,11 @@ class TensorPart(Part):
         """Point the tensor to its own memory again and put its flags, gradient and hooks back."""
         tensor = self.tensor
         memory = own_memory(tensor)
-        if memory.layout is torch.strided and not memory.is_set_to(self._alias):
+        try:
+            is_elsewhere = memory.layout is torch.strided and not memory.is_set_to(self._alias)
+        except (NotImplementedError, TypeError):  # on meta, quantized, nested, a wrapper: no place that it could leave
+            is_elsewhere = False
+        if is_elsewhere:
             memory.data = self._alias
         if not self._is_leaf:
             return
@@ -215,10 +222,10 @@ def memory_blocks(tensors: Iterable[tuple[Path, Tensor]]) -> list[tuple[Path, Te
         address = _address(tensor)
         if address:
             sharing.setdefault((tensor.device, address), []).append((path, tensor))
-        else:
+        elif not _is_hollow(tensor):
             blocks.append((path, tensor))
     for (path, tensor), *others in sharing.values():
-        alone = not others and tensor.is_contiguous()
+        alone = not others and not _is_coded(tensor) and tensor.is_contiguous()
         blocks.append((path, tensor.detach() if alone else _whole_storage(tensor)))
     return blocks
 
@@ -231,7 +238,7 @@ def own_memory(tensor: Tensor) -> Tensor:
 
 def _address(tensor: Tensor) -> int:
     """Where the memory of a tensor begins; 0 where it has none of its own (sparse, wrappers of other tensors)."""
-    if tensor.layout is not torch.strided:
+    if tensor.layout is not torch.strided or _is_wrapper(tensor):
         return 0
     try:
         return tensor.untyped_storage().data_ptr()
@@ -239,9 +246,24 @@ def _address(tensor: Tensor) -> int:
         return 0
 
 
+def _is_wrapper(tensor: Tensor) -> bool:
+    """Whether operations on a tensor run Python code of its class, which passes them on to other tensors."""
+    return type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__
+
+
+def _is_hollow(tensor: Tensor) -> bool:
+    """Whether a tensor without an address has no contents, or those of the tensors among its attributes."""
+    return tensor.is_meta or (_is_wrapper(tensor) and bool(vars(tensor)))
+
+
+def _is_coded(tensor: Tensor) -> bool:
+    """Whether the numbers of a tensor are not what its memory reads as: they are copied as bytes."""
+    return tensor.is_quantized or tensor.is_nested or tensor.is_conj() or tensor.is_neg()
+
+
 def num_bytes(tensor: Tensor) -> int:
     """The size of a tensor's contents; of a sparse one, of its stored values."""
-    return tensor.nbytes if tensor.layout is torch.strided else tensor._nnz() * tensor.element_size()
+    return tensor.nbytes if tensor.layout in _DENSE else tensor._nnz() * tensor.element_size()
 
 
 def _version(tensor: Tensor) -> int:

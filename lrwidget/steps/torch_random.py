@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -58,6 +58,30 @@ def switch_parts(device: torch.device) -> Iterator[Part]:
     for kind in {"cpu", device.type}:
         yield _autocast_part(kind)
     yield Part(("grad mode",), lambda: torch.set_grad_enabled(grad))
+    yield _switches_part()
+
+
+def _set_anomaly_mode(mode: bool) -> None:
+    torch.autograd.set_detect_anomaly(mode, torch.is_anomaly_check_nan_enabled())
+
+
+_SWITCHES: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
+    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
+    (torch.is_anomaly_enabled, _set_anomaly_mode),
+)
+
+
+def _switches_part() -> Part:
+    """Switches that are set only where they stand otherwise: setting them may cost an import, or warn."""
+    saved = [read() for read, _ in _SWITCHES]
+
+    def restore() -> None:
+        for (read, write), value in zip(_SWITCHES, saved, strict=True):
+            if read() != value:
+                write(value)
+
+    return Part(("matmul precision, deterministic algorithms, anomaly mode",), restore)
 
 
 def _autocast_part(kind: str) -> Part:

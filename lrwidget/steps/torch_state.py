@@ -7,16 +7,19 @@ has, and is copied back *into the same memory*: parameter objects, data pointers
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Iterable
 from itertools import chain
-from types import BuiltinFunctionType, FunctionType, MethodType
+from threading import Thread
+from types import BuiltinFunctionType, FunctionType, MethodType, SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+from torch.utils.data import DataLoader, Dataset
 
 from lrwidget.steps.overlap import RandomStates
 from lrwidget.steps.parts import Part, Path, restore_parts
@@ -41,7 +44,12 @@ _CONSTANTS = (int, float, str, bool, type(None), bytes, complex, type, torch.dty
 _OPAQUE_TYPES = frozenset((*_CONSTANTS, FunctionType, BuiltinFunctionType, MethodType))
 _HOLLOW_TYPES = frozenset((dict, OrderedDict, list, set))
 _STATEFUL_TYPES = (nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler, torch.amp.GradScaler)
+_FOLLOWED_TYPES = (Tensor, dict, tuple, np.ndarray, *ITEMS_TYPES, *GENERATOR_TYPES, *_STATEFUL_TYPES)
 
+# What no training owns: threads, locks, loggers, process groups, trainers, widgets; and data, which may be large.
+_LIGHTNING = {"lightning", "lightning_fabric", "pytorch_lightning"}
+_MACHINERY = sys.stdlib_module_names | {"torch", "ipywidgets", "lrwidget"} | _LIGHTNING
+_FOREIGN_TYPES = (Thread, Dataset, DataLoader)
 
 _OOM_REMEDY = 'keep it in host memory with TorchStep(..., snapshot="host")'
 _ROOM_FACTOR = 4  # training needs room too: gradients, the moments of a fresh optimizer, activations
@@ -54,7 +62,8 @@ class TorchSnapshot:
     ----------
     roots
         Name and object of each: modules, optimizers, schedulers, scalers, generators, anything with attributes.
-        Of objects found inside them only these kinds are followed, and containers, tensors and arrays.
+        Of objects found inside them these kinds are followed, and containers, tensors and arrays; of plain objects
+        in modules and optimizers, their own attributes.
     device
         Where the model lives: its random state and autocast switches are saved besides the CPU's.
     place
@@ -87,6 +96,7 @@ class TorchSnapshot:
         self._lazy: list[Part] = []
         self._extras: list[Part] = []
         self._empty: list[Any] = []
+        self._plain: list[tuple[Path, Any]] = []
         self._seen: dict[int, object] = {}  # holds the objects, so that ids stay theirs
         self.generators: list[Generator] = []
         self._walk(roots)
@@ -136,22 +146,29 @@ class TorchSnapshot:
             self._random.end()
 
     def _walk(self, roots: Iterable[tuple[str, object]]) -> None:
+        """File all that the roots lead to; at last the plain objects, since what they hold is followed no further."""
         for name, root in roots:
-            todo: list[tuple[Path, Any]] = []
-            if isinstance(root, (Tensor, dict, tuple, np.ndarray, *ITEMS_TYPES, *GENERATOR_TYPES)):
-                todo.append(((name,), root))
+            if isinstance(root, _FOLLOWED_TYPES):
+                self._follow([((name,), root)])
             elif not hasattr(root, "__dict__"):
                 raise TypeError(
                     f"need objects with attributes to save, got {name}={root!r}; pass what training changes"
                 )
             elif id(root) not in self._seen:
                 self._seen[id(root)] = root
-                self._object((name,), root, todo)
-            while todo:
-                path, value = todo.pop()
-                if id(value) not in self._seen:
-                    self._seen[id(value)] = value
-                    self._visit(path, value, todo)
+                self._plain.append(((name,), root))
+        plain, self._plain = self._plain, []
+        for path, value in plain:
+            todo: list[tuple[Path, Any]] = []
+            self._object(path, value, todo)
+            self._follow(todo)
+
+    def _follow(self, todo: list[tuple[Path, Any]]) -> None:
+        while todo:
+            path, value = todo.pop()
+            if id(value) not in self._seen:
+                self._seen[id(value)] = value
+                self._visit(path, value, todo)
 
     def _visit(self, path: Path, value: Any, todo: list[tuple[Path, Any]]) -> None:
         """File one object under what restores it, and put what it holds on the list."""
@@ -163,6 +180,11 @@ class TorchSnapshot:
                 self._lazy.append(LazyPart(path, value))
             else:
                 self._tensors.append((path, value))
+                attributes = value.__dict__  # what users have hung on it; the tensors that a wrapper is made of
+                if attributes:
+                    todo.append((path, attributes))
+                else:
+                    self._empty.append(attributes)
         elif isinstance(value, ITEMS_TYPES):
             self._containers.append(ItemsPart(path, value))
             self._list(path, enumerate(value), todo)
@@ -175,6 +197,8 @@ class TorchSnapshot:
         elif isinstance(value, GENERATOR_TYPES):
             self._containers.append(generator_part(path, value))
             self.generators.append(value)
+        elif _is_plain(value):
+            self._plain.append((path, value))
 
     def _list(self, path: Path, items: Iterable[tuple[Any, Any]], todo: list[tuple[Path, Any]]) -> None:
         """Put what the walk must look at on its list. Empty containers, the hooks of most modules, are noted here."""
@@ -202,6 +226,21 @@ class TorchSnapshot:
             and kind.set_extra_state is not nn.Module.set_extra_state
         ):
             self._extras.append(ExtraState(path, value))
+
+
+def is_stateful(held: Any) -> bool:
+    """Whether a function that holds this may well change it: a criterion, an optimizer, a generator, another model."""
+    if type(held) in _OPAQUE_TYPES:
+        return False
+    return isinstance(held, (*_STATEFUL_TYPES, *GENERATOR_TYPES)) or (callable(held) and _is_plain(held))
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether an object's attributes are state of a training, be it of a class that nobody here has heard of."""
+    kind = type(value)
+    if isinstance(value, _FOREIGN_TYPES) or str(kind.__module__).partition(".")[0] in _MACHINERY:
+        return kind is SimpleNamespace
+    return isinstance(getattr(value, "__dict__", None), dict)
 
 
 def choose_place(num_bytes: int, free: int | None) -> Place:
