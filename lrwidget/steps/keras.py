@@ -101,17 +101,17 @@ class KerasStep:
         _check_model(self.model)
         self._claimed = claim([self.model, *self.model.layers], type(self.model).__name__)
         self._shield = InterruptShield()
-        self._shield.raise_()
-        try:
+        try:  # with the shield and the return in it: an interrupt there must not leave either behind
+            self._shield.raise_()
             self._saved = list(_saved_parts(self.model))
             self._random = RandomStates(_random_parts())
             self._saved += self._random.parts
             _check_batch(self._batches.start())
             self._is_entered = True
+            return self
         except BaseException:
             self.__exit__()
             raise
-        return self
 
     @shielded
     def __exit__(self, *exc_info: object) -> None:

@@ -105,6 +105,10 @@ class TorchStep:
     RestoreError
         When left, if some part of the state could not be put back; it names the part, and all the rest was.
 
+    Notes
+    -----
+    A loss that was computed before a run cannot be backpropagated after it: the parameters have been written to.
+
     Examples
     --------
     >>> import torch
