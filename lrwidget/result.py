@@ -58,6 +58,11 @@ class StopReason(StrEnum):
         """The reason of a run that this exception has ended."""
         return cls.INTERRUPTED if isinstance(error, KeyboardInterrupt | CancelledError) else cls.FAILED
 
+    @property
+    def is_from_outside(self) -> bool:
+        """Whether something cut the run that says nothing about its losses: a stop, an interrupt, an exception."""
+        return self in (StopReason.STOPPED, StopReason.INTERRUPTED, StopReason.FAILED)
+
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class RangeTestResult:
