@@ -103,8 +103,9 @@ class VerifyResult:
             return None
         if self.is_without_effect:
             return NO_EFFECT
-        if self.range_test is not None and not self.trials:
-            return self.range_test.suggest().reason
+        if not self.trials:
+            found = None if self.range_test is None else self.range_test.suggest()
+            return found.reason if found is not None and found.lr is None else "No training was begun."
         if all(standing.verdict == "not finished" for standing in self.ranking):
             return "No training came to its end."
         return "No training ended with a lower loss than it began with."
