@@ -263,7 +263,8 @@ class LearningRateFinder:
             these point.
         num_steps
             Steps of each training. None: as many as a range test has, or, with `lrs`, an equal share of five range
-            tests. By default all together cost no more than that.
+            tests, but ten at least. By default all together cost no more than five range tests, except where ten
+            steps each come to more.
         around
             The rate to verify, or a suggestion or a range test's result that tells it; it is kept if the
             others gain next to nothing. None (and no `lrs`): a range test is run first.

@@ -178,16 +178,17 @@ class RepeatedResult(RangeTestResult):
     __hash__ = None
 
     def __repr__(self) -> str:
-        return f"<RepeatedResult: {len(self.results)} runs, {len(self)} steps, {self.stop_reason}>"
+        num_runs = "1 run" if len(self.results) == 1 else f"{len(self.results)} runs"
+        return f"<RepeatedResult: {num_runs}, {len(self)} steps, {self.stop_reason}>"
 
     def __str__(self) -> str:
         spread = self.spread_decades
         apart = "" if spread is None else f"\nThe runs' suggestions scatter by {spread:.2f} decades."
         apart = f"\n{self._of_one_run()}" if self.is_one_run else apart
         first, rest = super().__str__().split("\n", 1)
-        return (
-            f"{len(self.results)} range tests, their median curve: {first.removeprefix('Range test: ')}\n{rest}{apart}"
-        )
+        num_runs = len(self.results)
+        what = "1 range test" if num_runs == 1 else f"{num_runs} range tests, their median curve"
+        return f"{what}: {first.removeprefix('Range test: ')}\n{rest}{apart}"
 
     def _found(
         self, rule: str = "default", schedule: ScheduleKind = "constant"

@@ -485,6 +485,13 @@ def test_printing_tells_the_number_of_runs_and_their_scatter():
     assert f"{result.spread_decades:.2f} decades" in str(result)
 
 
+def test_one_run_is_printed_as_one():
+    """No "1 range tests", and no median of them."""
+    result = RepeatedResult(results_of([1.0, 2.0]))
+    assert str(result).startswith("1 range test: 2 steps, lr 1.0e-03 to 2.2e-03, completed\n")
+    assert repr(result) == "<RepeatedResult: 1 run, 2 steps, completed>"
+
+
 def test_copies_have_all_runs() -> None:
     """Pickled, or copied, several runs are several runs."""
     step = RestoringStep(lambda lr: 1.0 - lr, save=dict, restore=dict.copy)

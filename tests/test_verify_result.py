@@ -205,6 +205,15 @@ def test_the_text_tells_ranks_losses_uncertainties_and_what_ended_early():
     ]
 
 
+def test_only_what_saved_steps_has_ended_early():
+    """One training is one; losses beyond all reason in the last of its 60 steps end nothing early."""
+    exploded = Trial(3.0, np.full(60, 3.0), np.geomspace(1.0, 1e200, 60), StopReason.COMPLETED)
+    text = str(result_of(exploded))
+    assert text.startswith("Verify: 1 training of 60 steps from the same state, 60 steps in all, completed\n")
+    assert "diverged at step 60" in text
+    assert repr(result_of(exploded)).startswith("<VerifyResult: 1 training, best_lr=None")
+
+
 def test_a_tie_is_said():
     """The rates that are as good as the best are named."""
     result = result_of(trial(0.03, 0.5), trial(0.1, 0.501), trial(0.3, 0.502), trial(1.0, 1.5))
