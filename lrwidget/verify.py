@@ -271,9 +271,9 @@ def _train(run: _TrialRun, train_step: TrainStep, leader: FloatArray | None) -> 
     try:
         for record in steps:
             yield record
-            recent = np.array([r.loss for r in records[-WINDOW:]])
+            recent = np.array([r.loss for r in records[-2 * WINDOW :]])
             if leader is not None and is_hopeless(recent, leader, len(records), len(lrs)):
-                has_risen = float(np.median(recent)) > leader[0]
+                has_risen = float(np.median(recent[-WINDOW:])) > leader[0]
                 run.recording.stop_reason = StopReason.DIVERGED if has_risen else StopReason.STOPPED
                 run.is_hopeless = True
                 return
