@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from dataclasses import dataclass
 from os import PathLike
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from lrwidget.verify_result import VerifyResult
 
 Spacing: TypeAlias = Literal["exponential", "linear"]
+
+_ROOM = 1000  # floats from one rate to the next: a power of ten is exact to some hundreds of them
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,21 @@ class LearningRateFinder:
         check_smooth_factor(self.smooth_factor)
         if self.spacing not in ("exponential", "linear"):
             raise ValueError(f'need spacing "exponential" or "linear", got spacing={self.spacing!r}')
+        self._check_room()
         self._check_divergence()
+
+    def _check_room(self) -> None:
+        """Refuse a range so narrow that neighbouring rates would be the same number."""
+        if self.spacing == "exponential":
+            ratio = (math.log(self.max_lr) - math.log(self.min_lr)) / (self.num_steps - 1)
+            room = self.min_lr * math.expm1(min(ratio, 700.0)) / math.ulp(self.min_lr)
+        else:
+            room = (self.max_lr - self.min_lr) / (self.num_steps - 1) / math.ulp(self.max_lr)
+        if room < _ROOM:
+            raise ValueError(
+                f"need {self.num_steps} different learning rates, got min_lr={self.min_lr} and max_lr={self.max_lr} "
+                "with hardly a number between them; raise max_lr"
+            )
 
     def _check_divergence(self) -> None:
         if isinstance(self.divergence, str):
@@ -246,7 +263,8 @@ class LearningRateFinder:
             these point.
         num_steps
             Steps of each training. None: as many as a range test has, or, with `lrs`, an equal share of five range
-            tests. By default all together cost no more than that.
+            tests, but ten at least. By default all together cost no more than five range tests, except where ten
+            steps each come to more.
         around
             The rate to verify, or a suggestion or a range test's result that tells it; it is kept if the
             others gain next to nothing. None (and no `lrs`): a range test is run first.

@@ -205,9 +205,11 @@ def read_result(path: str | PathLike[str]) -> RangeTestResult:
     *lines, rest = Path(path).read_bytes().split(b"\n")
     for line in lines:
         parser.feed(line)
-    if rest and not feed_rest(parser, rest):
+    is_torn = bool(rest) and not feed_rest(parser, rest)
+    result = parser.end()  # first: what is no log has no last line either
+    if is_torn:
         warnings.warn(f"{path}: dropped the half-written last line {len(lines) + 1}", stacklevel=3)
-    return parser.end()
+    return result
 
 
 def read_results(path: str | PathLike[str]) -> list[RangeTestResult]:

@@ -23,7 +23,8 @@ class RepeatedResult(RangeTestResult):
     """Several range tests as one: their median curve, its band, and a suggestion from all of them.
 
     Everything that a `RangeTestResult` has, of the median curve; only `suggest` looks at the single ones, and the
-    `diagnosis` where its suggestion comes from them.
+    `diagnosis` where its suggestion comes from them. A run that was cut from outside (stopped, interrupted, failed)
+    adds its losses to the curve; what it suggests counts only where no run has ended by itself.
 
     Parameters
     ----------
@@ -85,15 +86,17 @@ class RepeatedResult(RangeTestResult):
         found = [suggestion for _, suggestion in self._found(rule, schedule)]
         if not found:
             return super().suggest(rule, schedule)
-        if len(self.results) == 1:
-            return found[0]
+        num_cut = len(self.results) - len(self._whole)
+        left_out = f" Left out: {num_cut} that {'was' if num_cut == 1 else 'were'} cut short." if num_cut else ""
+        if len(self._whole) == 1:
+            return replace(found[0], reason=found[0].reason + left_out)
         if self.is_one_run:
-            return replace(found[0], reason=f"{self._of_one_run()} {found[0].reason}")
+            return replace(found[0], reason=f"{self._of_one_run()} {found[0].reason}{left_out}")
         lrs = [s.lr for s in found if s.lr is not None]
         lows, highs = [s.low for s in found if s.low is not None], [s.high for s in found if s.high is not None]
         lr, confidence = _geometric_mean(lrs), _mean([s.confidence for s in found if s.confidence is not None])
         reason = (
-            f"The middle of {lr_text(min(lrs))} … {lr_text(max(lrs))}, from {len(found)} of {len(self.results)} runs"
+            f"The middle of {lr_text(min(lrs))} … {lr_text(max(lrs))}, from {len(found)} of {len(self._whole)} runs"
         )
         reason += "" if confidence is None else f" (confidence {confidence:.0%})"
         reason += ", as the peak of a decaying schedule" if schedule == "decaying" else ""
@@ -102,7 +105,7 @@ class RepeatedResult(RangeTestResult):
             lr=lr,
             low=_geometric_mean(lows) if lows else None,
             high=_geometric_mean(highs) if highs else None,
-            reason=f"{reason}.",
+            reason=f"{reason}.{left_out}",
             confidence=confidence,
             index=nearest_step(self.lrs, lr) if len(self) else None,
         )
@@ -126,7 +129,7 @@ class RepeatedResult(RangeTestResult):
     @property
     def is_one_run(self) -> bool:
         """Whether several runs have recorded the very same losses: they say what one says."""
-        first, *others = (result.losses for result in self.results)
+        first, *others = (result.losses for result in self._whole)
         return (
             bool(others) and len(first) > 0 and all(np.array_equal(first, losses, equal_nan=True) for losses in others)
         )
@@ -136,7 +139,7 @@ class RepeatedResult(RangeTestResult):
         """Standard deviation of the single suggestions in decades; None for fewer than two that may differ."""
         if self.is_one_run:
             return None
-        lrs = [result.suggested_lr for result in self.results]
+        lrs = [result.suggested_lr for result in self._whole]
         return _spread([lr for lr in lrs if lr is not None])
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -175,27 +178,36 @@ class RepeatedResult(RangeTestResult):
     __hash__ = None
 
     def __repr__(self) -> str:
-        return f"<RepeatedResult: {len(self.results)} runs, {len(self)} steps, {self.stop_reason}>"
+        num_runs = "1 run" if len(self.results) == 1 else f"{len(self.results)} runs"
+        return f"<RepeatedResult: {num_runs}, {len(self)} steps, {self.stop_reason}>"
 
     def __str__(self) -> str:
         spread = self.spread_decades
         apart = "" if spread is None else f"\nThe runs' suggestions scatter by {spread:.2f} decades."
         apart = f"\n{self._of_one_run()}" if self.is_one_run else apart
         first, rest = super().__str__().split("\n", 1)
-        return (
-            f"{len(self.results)} range tests, their median curve: {first.removeprefix('Range test: ')}\n{rest}{apart}"
-        )
+        num_runs = len(self.results)
+        what = "1 range test" if num_runs == 1 else f"{num_runs} range tests, their median curve"
+        return f"{what}: {first.removeprefix('Range test: ')}\n{rest}{apart}"
 
     def _found(
         self, rule: str = "default", schedule: ScheduleKind = "constant"
     ) -> list[tuple[RangeTestResult, Suggestion]]:
         """The runs that have a suggestion, and what it is; none where fewer than half of them have one."""
-        asked = [(result, result.suggest(rule, schedule)) for result in self.results]
+        asked = [(result, result.suggest(rule, schedule)) for result in self._whole]
         found = [(result, suggestion) for result, suggestion in asked if suggestion.lr is not None]
         return found if 2 * len(found) >= len(asked) else []
 
+    @property
+    def _whole(self) -> list[RangeTestResult]:
+        """The runs that have ended by themselves; all where none has.
+
+        What was cut while it fell would suggest the rate that it was cut at.
+        """
+        return [result for result in self.results if not result.stop_reason.is_from_outside] or [*self.results]
+
     def _of_one_run(self) -> str:
-        return f"The {len(self.results)} runs are the same, loss by loss: shuffle, unless each batch is all the data."
+        return f"The {len(self._whole)} runs are the same, loss by loss: shuffle, unless each batch is all the data."
 
 
 def _table(results: Sequence[RangeTestResult]) -> FloatArray:
@@ -223,8 +235,7 @@ def _quantile(ascending: FloatArray, counts: Any, q: float) -> FloatArray:
 
 def broken_by(reasons: Sequence[StopReason | None]) -> StopReason | None:
     """What broke one of several runs with these reasons to end; None where nothing did."""
-    broken = (StopReason.FAILED, StopReason.INTERRUPTED, StopReason.STOPPED)
-    return next((reason for reason in reasons if reason in broken), None)
+    return next((reason for reason in reasons if reason is not None and reason.is_from_outside), None)
 
 
 def _common_reason(results: Sequence[RangeTestResult]) -> StopReason:

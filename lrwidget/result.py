@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from asyncio import CancelledError
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from lrwidget.suggestions import ScheduleKind, Suggestion
 
 FloatArray: TypeAlias = NDArray[np.float64]
+
+_OF_THE_END = ("flat", "noise", "range_too_small", "too_few_points")  # diagnoses that higher rates might change
 
 
 class StepRecord(NamedTuple):
@@ -57,6 +60,11 @@ class StopReason(StrEnum):
     def of(cls, error: BaseException) -> StopReason:
         """The reason of a run that this exception has ended."""
         return cls.INTERRUPTED if isinstance(error, KeyboardInterrupt | CancelledError) else cls.FAILED
+
+    @property
+    def is_from_outside(self) -> bool:
+        """Whether something cut the run that says nothing about its losses: a stop, an interrupt, an exception."""
+        return self in (StopReason.STOPPED, StopReason.INTERRUPTED, StopReason.FAILED)
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -156,7 +164,10 @@ class RangeTestResult:
         """
         from lrwidget.suggestions import suggest
 
-        return suggest(self.lrs, self.losses, rule, schedule)
+        suggestion = suggest(self.lrs, self.losses, rule, schedule)
+        if suggestion.lr is None and rule == "default":
+            return replace(suggestion, reason=f"No suggestion: {self.diagnosis.message}")
+        return suggestion
 
     @property
     def suggested_lr(self) -> float | None:
@@ -165,10 +176,27 @@ class RangeTestResult:
 
     @property
     def diagnosis(self) -> Diagnosis:
-        """What the curve says in words; see `lrwidget.diagnose`."""
-        from lrwidget.diagnosis import diagnose
+        """What the curve says in words; see `lrwidget.diagnose`.
 
-        return diagnose(self.lrs, self.losses)
+        Of a run that ended before its largest rate, for another reason than its losses, it is "too few points" where
+        the rest of the range would tell more.
+        """
+        from lrwidget.diagnosis import Diagnosis, diagnose, lr_text
+
+        diagnosis = diagnose(self.lrs, self.losses)
+        if not self._is_cut_short or diagnosis.kind not in _OF_THE_END:
+            return diagnosis
+        message = "The run was cut short before its first step."
+        if len(self):
+            message = f"The run was cut short at {lr_text(self.lrs[-1])}: the higher learning rates are missing."
+        is_out_of_data = self.stop_reason is StopReason.DATA_EXHAUSTED
+        advice = "Use fewer steps, or data that can be read again." if is_out_of_data else "Let it run to its end."
+        return Diagnosis("too_few_points", message, advice)
+
+    @property
+    def _is_cut_short(self) -> bool:
+        is_early = not len(self) or self.lrs[-1] < self.settings.get("max_lr", math.inf)
+        return is_early and (self.stop_reason.is_from_outside or self.stop_reason is StopReason.DATA_EXHAUSTED)
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row per step: step, lr, loss, smoothed_loss, and grad_norm where it was recorded."""

@@ -173,7 +173,7 @@ def is_hopeless(recent: FloatArray, leader: FloatArray, num_done: int, num_steps
     Parameters
     ----------
     recent
-        Its last losses, shape (n,), n up to `WINDOW`.
+        Its last losses, shape (n,), n up to twice `WINDOW`.
     leader
         Shape (m,): the losses of the best finished one, on the same batches.
     num_done, num_steps
@@ -184,15 +184,26 @@ def is_hopeless(recent: FloatArray, leader: FloatArray, num_done: int, num_steps
     bool
         Over the last twenty steps it lies above the best one in at least 18 of them, and by the median at least as
         far as the best one falls in all; from two fifths of the steps on, four tenths of that are enough. Never in
-        the first fifth: some trainings jump at first and come back. Nor after the last step, its own or the best
-        one's: then nothing is saved. The same for ``c * loss + d``, c > 0.
+        the first fifth: some trainings jump at first and come back. Nor while its excess shrinks so fast that it
+        would be gone in the end: a low rate that falls steadily may pass one that cannot fall any further. Nor after
+        the last step, its own or the best one's: then nothing is saved. The same for ``c * loss + d``, c > 0.
     """
     if num_done < max(WINDOW, _EARLY_FRACTION * num_steps) or num_done >= min(len(leader), num_steps):
         return False
-    excess = recent - leader[num_done - WINDOW : num_done]
+    excess = recent - leader[num_done - len(recent) : num_done]
+    latest = excess[-WINDOW:]
     fall = float(leader[0] - leader[-tail_length(len(leader)) :].mean())
     allowed = _LATE_EXCESS if num_done >= _LATE_FRACTION * num_steps else 1.0
-    return fall > 0 and float(np.median(excess)) >= allowed * fall and float(np.mean(excess > 0)) >= _CERTAIN_SHARE
+    is_far_above = fall > 0 and float(np.median(latest)) >= allowed * fall
+    is_above = float(np.mean(latest > 0)) >= _CERTAIN_SHARE
+    return is_far_above and is_above and not _melts(excess, num_steps - num_done)
+
+
+def _melts(excess: FloatArray, num_left: int) -> bool:
+    """Whether an excess, shape (n,), that goes on to shrink as it does is gone after so many more steps."""
+    length = len(excess) // 2
+    before, now = (float(np.median(half)) for half in (excess[:length], excess[-length:]))
+    return now <= (before - now) * ((num_left + length / 2) / length)  # they stand for the middles of the halves
 
 
 def _tail(losses: FloatArray) -> FloatArray:

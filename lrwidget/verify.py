@@ -72,7 +72,8 @@ class Verification(Iterator[TrialRecord]):
         The rates to try: numbers, or functions of the step (schedules). None: rates around `around`, and where these
         point.
     num_steps
-        Steps of each training. None: as many as a range test has, or, with `lrs`, an equal share of five range tests.
+        Steps of each training. None: as many as a range test has, or, with `lrs`, an equal share of five range tests,
+        but ten at least.
     around
         The rate to verify, or a suggestion or a range test's result that tells it; it is kept if the others
         gain next to nothing. None (and no `lrs`): a range test is run first.
@@ -270,9 +271,9 @@ def _train(run: _TrialRun, train_step: TrainStep, leader: FloatArray | None) -> 
     try:
         for record in steps:
             yield record
-            recent = np.array([r.loss for r in records[-WINDOW:]])
+            recent = np.array([r.loss for r in records[-2 * WINDOW :]])
             if leader is not None and is_hopeless(recent, leader, len(records), len(lrs)):
-                has_risen = float(np.median(recent)) > leader[0]
+                has_risen = float(np.median(recent[-WINDOW:])) > leader[0]
                 run.recording.stop_reason = StopReason.DIVERGED if has_risen else StopReason.STOPPED
                 run.is_hopeless = True
                 return

@@ -19,7 +19,7 @@ Rate: TypeAlias = float | Callable[[int], float]
 """A learning rate, or one that depends on the step: a schedule."""
 Around: TypeAlias = float | Suggestion | RangeTestResult
 
-BUDGET_FACTOR = 5  # what a verification costs by default, in range tests
+BUDGET_FACTOR = 5  # what a verification costs by default, in range tests, unless trainings would be too short
 FACTOR = 4.0  # between the first rates: far enough to see the optimum, near enough not to step over it
 NUM_FIRST = 3
 _SAFE = 2.0  # factor below a rate that explodes, within which none is tried
@@ -62,11 +62,11 @@ class VerifyPlan:
         return self.total_steps * result.seconds / len(result) if len(result) else None
 
     def __str__(self) -> str:
-        first = f"1 range test of {self.range_test_steps} steps, " if self.range_test_steps else ""
+        first = f"1 range test of {self.range_test_steps:,} steps, " if self.range_test_steps else ""
         rates = ", ".join(f"{lr:.1e}" for lr in self.lrs)
         at = f" at {rates}" if rates else ""
         after = " and where these point" if rates and self.is_open else ""
-        return f"{first}{self.num_lrs} trainings of {self.num_steps} steps{at}{after}: {self.total_steps} steps in all"
+        return f"{first}{of_trainings(self.num_lrs, self.num_steps)}{at}{after}: {self.total_steps:,} steps in all"
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,11 @@ def plan(
         num_steps = _checked_steps(num_steps)
         total = test_steps + BUDGET_FACTOR * num_steps
     return VerifyPlan(() if centre is None else first_lrs(centre), num_steps, total, test_steps, is_open=True)
+
+
+def of_trainings(num_lrs: int, num_steps: int) -> str:
+    """So many trainings in words."""
+    return f"{num_lrs:,} training{'' if num_lrs == 1 else 's'} of {num_steps:,} steps"
 
 
 def _checked_steps(num_steps: int) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from lrwidget.result import RangeTestResult, StopReason
 from lrwidget.trials import TIED, Standing, Trial, is_without_effect, rank
+from lrwidget.verify_plan import of_trainings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,8 +104,9 @@ class VerifyResult:
             return None
         if self.is_without_effect:
             return NO_EFFECT
-        if self.range_test is not None and not self.trials:
-            return self.range_test.suggest().reason
+        if not self.trials:
+            found = None if self.range_test is None else self.range_test.suggest()
+            return found.reason if found is not None and found.lr is None else "No training was begun."
         if all(standing.verdict == "not finished" for standing in self.ranking):
             return "No training came to its end."
         return "No training ended with a lower loss than it began with."
@@ -148,7 +150,8 @@ class VerifyResult:
 
     def __repr__(self) -> str:
         best = f"best_lr={self.best_lr}" if self.reason is None else f"best_lr=None ({self.reason})"
-        return f"<VerifyResult: {len(self.trials)} trainings, {best}, {self.stop_reason}>"
+        trainings = "1 training" if len(self.trials) == 1 else f"{len(self.trials)} trainings"
+        return f"<VerifyResult: {trainings}, {best}, {self.stop_reason}>"
 
     def __str__(self) -> str:
         return "\n".join([_headline(self), *_table(self.ranking), *_conclusion(self)])
@@ -168,10 +171,10 @@ def _columns(index: int, trial: Trial) -> dict[str, object]:
 
 def _headline(result: VerifyResult) -> str:
     what = "1 range test and " if result.range_test is not None else ""
-    what += f"{len(result.trials)} trainings of {result.num_steps} steps from the same state"
-    early = sum(standing.rank is None for standing in result.ranking)
+    what += f"{of_trainings(len(result.trials), result.num_steps)} from the same state"
+    early = sum(standing.rank is None and standing.num_steps < result.num_steps for standing in result.ranking)
     saved = f", {early} ended early" if early else ""
-    return f"Verify: {what}, {result.num_steps_taken} steps in all{saved}, {result.stop_reason}"
+    return f"Verify: {what}, {result.num_steps_taken:,} steps in all{saved}, {result.stop_reason}"
 
 
 def _table(ranking: Sequence[Standing]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import gc
 import math
@@ -78,6 +79,8 @@ def test_defaults_are_those_of_the_original_recipe():
         ({"min_lr": -1e-3}, ValueError, r"need 0 < min_lr < max_lr, got min_lr=-0.001"),
         ({"min_lr": 1.0, "max_lr": 0.5}, ValueError, r"need 0 < min_lr < max_lr, got min_lr=1.0, max_lr=0.5"),
         ({"min_lr": 0.1, "max_lr": 0.1}, ValueError, r"need 0 < min_lr < max_lr"),
+        ({"min_lr": 1e-3, "max_lr": math.nextafter(1e-3, 1)}, ValueError, r"need 100 different learning rates, got"),
+        ({"min_lr": 5e-324, "max_lr": 1e-320}, ValueError, r"need 100 different learning rates.* raise max_lr$"),
         ({"min_lr": math.nan}, ValueError, r"need a finite min_lr, got min_lr=nan"),
         ({"max_lr": math.inf}, ValueError, r"need a finite max_lr, got max_lr=inf"),
         ({"min_lr": "1e-5"}, TypeError, r"need a real number min_lr, got min_lr='1e-5'; pass a float"),
@@ -132,6 +135,18 @@ def test_rates_are_those_of_numpy(spacing, of_numpy, num_steps):
     for low, high in ((1e-7, 10.0), (3e-5, 7.7e-2), (0.9, 0.91)):
         lrs = LearningRateFinder(low, high, num_steps, spacing=spacing).learning_rates()
         np.testing.assert_array_equal(lrs, of_numpy(low, high, num_steps))
+
+
+@pytest.mark.parametrize("spacing", ["exponential", "linear"])
+def test_the_rates_of_a_narrow_range_are_different_or_refused(spacing):
+    """From any number on, a range of some hundred neighbouring floats is too narrow for 100 rates, one of 1e-9 not."""
+    for low in (5e-324, 1e-300, 1e-3, 1.0, 1e300):
+        for width in 10.0 ** np.arange(-16, 2):
+            with contextlib.suppress(ValueError):
+                finder = LearningRateFinder(low, low + low * width, spacing=spacing)
+                assert (np.diff(finder.learning_rates()) > 0).all()
+                continue
+            assert width < 1e-9 or low == 5e-324
 
 
 def test_linear_rates_have_equal_differences_and_exact_ends():

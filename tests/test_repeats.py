@@ -355,6 +355,39 @@ def test_runs_on_the_same_batches_claim_no_agreement():
     assert not RepeatedResult(results_of([], [])).is_one_run  # stopped before anything was recorded
 
 
+@pytest.mark.parametrize("reason", [StopReason.STOPPED, StopReason.INTERRUPTED, StopReason.FAILED])
+@pytest.mark.parametrize("num_whole", [1, 2, 3])
+def test_a_run_that_was_cut_while_it_fell_has_no_say_in_the_suggestion(num_whole, reason):
+    """Cut before the rate that the others suggest, it would suggest less: all is as it was before it began."""
+    *whole, last = LearningRateFinder().repeat(NoisyBowl(), num_runs=num_whole + 1).results
+    num_steps = int(np.searchsorted(last.lrs, whole[0].suggested_lr / 3))
+    cut = RangeTestResult(last.lrs[:num_steps], last.losses[:num_steps], reason)
+    assert cut.suggested_lr < whole[0].suggested_lr / 10
+    before, after = RepeatedResult(whole), RepeatedResult([*whole, cut])
+    a, b = before.suggest(), after.suggest()
+    assert (b.lr, b.low, b.high, b.confidence) == (a.lr, a.low, a.high, a.confidence)
+    assert b.reason == f"{a.reason} Left out: 1 that was cut short."
+    assert (after.spread_decades, after.diagnosis) == (before.spread_decades, before.diagnosis)
+    assert len(after.results) == num_whole + 1
+
+
+def test_runs_on_the_same_batches_are_still_one_where_the_last_was_cut():
+    """Two whole runs that agree loss by loss claim no agreement, whatever became of the third."""
+    whole = LearningRateFinder().repeat(NoisyBowl(noise=0.0), num_runs=2).results
+    cut = RangeTestResult(whole[0].lrs[:60], whole[0].losses[:60], StopReason.STOPPED)
+    result = RepeatedResult([*whole, cut])
+    assert (result.is_one_run, result.spread_decades) == (True, None)
+    assert "The 2 runs are the same" in result.suggest().reason
+
+
+def test_where_all_runs_were_cut_they_have_their_say():
+    """One that was stopped is what there is."""
+    whole = LearningRateFinder().range_test(NoisyBowl())
+    cut = RangeTestResult(whole.lrs[:90], whole.losses[:90], StopReason.STOPPED)
+    assert RepeatedResult([cut]).suggest() == cut.suggest()
+    assert cut.suggested_lr is not None
+
+
 def test_a_decaying_schedule_moves_the_common_suggestion_too():
     """schedule="decaying" gives the peak, half a decade up, with its interval; a rule that knows none refuses."""
     result = LearningRateFinder().repeat(NoisyBowl(noise=0.3), num_runs=3)
@@ -450,6 +483,13 @@ def test_printing_tells_the_number_of_runs_and_their_scatter():
     assert "3 range tests" in str(result)
     assert f"{result.suggested_lr:.1e}" in str(result)
     assert f"{result.spread_decades:.2f} decades" in str(result)
+
+
+def test_one_run_is_printed_as_one():
+    """No "1 range tests", and no median of them."""
+    result = RepeatedResult(results_of([1.0, 2.0]))
+    assert str(result).startswith("1 range test: 2 steps, lr 1.0e-03 to 2.2e-03, completed\n")
+    assert repr(result) == "<RepeatedResult: 1 run, 2 steps, completed>"
 
 
 def test_copies_have_all_runs() -> None:

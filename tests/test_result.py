@@ -143,6 +143,36 @@ def test_printing_says_the_verdict():
     assert repr(result()) == "<RangeTestResult: 100 steps, completed>"
 
 
+CUT = [StopReason.STOPPED, StopReason.INTERRUPTED, StopReason.FAILED, StopReason.DATA_EXHAUSTED]
+
+
+@pytest.mark.parametrize("reason", CUT)
+@pytest.mark.parametrize(
+    ("n", "at", "factor", "kind"),
+    [(50, "9.1e-4", 1, "range_too_small"), (20, "3.4e-6", 0, "flat"), (20, "3.4e-6", 1e4, "noise")],
+)
+def test_a_run_cut_short_is_not_told_to_raise_a_max_lr_it_never_reached(n, at, factor, kind, reason):
+    """The rate of step i of 100 is 10^(8 i / 99 - 7); what is missing is the rest up to 10."""
+    lrs, losses = s_curve()[0][:n], factor * s_curve()[1][:n]
+    cut = RangeTestResult(lrs, losses, reason, settings=vars(LearningRateFinder()))
+    whole = RangeTestResult(lrs, losses, reason, settings={"max_lr": lrs[-1]})
+    assert whole.diagnosis == RangeTestResult(lrs, losses).diagnosis == diagnose(lrs, losses)
+    assert whole.diagnosis.kind == kind
+    diagnosis = cut.diagnosis
+    assert (diagnosis.kind, diagnosis.extend_to, diagnosis.needs_repeats) == ("too_few_points", None, False)
+    assert diagnosis.message == f"The run was cut short at {at}: the higher learning rates are missing."
+    assert ("Let it run" in diagnosis.advice) == (reason is not StopReason.DATA_EXHAUSTED)
+    assert (cut.suggest().reason == f"No suggestion: {diagnosis.message}") == (kind != "range_too_small")
+
+
+def test_what_a_run_has_shown_before_it_was_cut_short_stands():
+    """A fall and an explosion are there, whatever rates are missing."""
+    lrs, losses = s_curve()
+    cut = RangeTestResult(lrs[:95], losses[:95], StopReason.STOPPED, settings=vars(LearningRateFinder()))
+    assert cut.diagnosis == diagnose(lrs[:95], losses[:95])
+    assert cut.diagnosis.kind == "ok"
+
+
 def test_a_recording_gives_norms_only_where_there_are_any():
     """Without any gradient norm the result has none; with some, the others are NaN."""
     recording = Recording(settings={})

@@ -259,6 +259,19 @@ def test_end_is_seen_whole() -> None:
     assert len(frame.result) == len(frame.curve.points.lrs) == 35  # type: ignore[arg-type]
 
 
+def test_a_stopped_run_does_not_offer_a_max_lr() -> None:
+    """Stopped at 3.8e-5 of 10, it is to run on: nothing is known of the rates up to the max_lr that it has."""
+    session = Session(FINDER)
+    paced = Paced(session)
+    paced.step(20)
+    paced.end()
+    verdict = session.frame().verdict
+    assert verdict.extend_to is None
+    assert "cut short" in verdict.text
+    assert "Let it run to its end." in verdict.advice
+    assert "max_lr" not in f"{verdict.text} {verdict.advice}"
+
+
 def test_run_without_a_step() -> None:
     """A run that is stopped before its first step is over too, with an empty result."""
     session = Session(FINDER)

@@ -308,7 +308,7 @@ def test_no_trials_have_no_ranking():
 def hopeless_at(losses, leader):
     """The first step after which the training is given up, or None."""
     n = len(leader)
-    ends = (k for k in range(1, len(losses) + 1) if is_hopeless(losses[max(0, k - WINDOW) : k], leader, k, n))
+    ends = (k for k in range(1, len(losses) + 1) if is_hopeless(losses[max(0, k - 2 * WINDOW) : k], leader, k, n))
     return next(ends, None)
 
 
@@ -330,6 +330,22 @@ def test_a_training_that_crosses_the_best_one_is_not_given_up():
     """It must lie above in 18 of the last 20 steps; a few wild batches do not count."""
     losses = np.where(np.arange(100) % 5 == 0, 0.4, 1.9)  # 4 of 20 below
     assert hopeless_at(losses, LEADER) is None
+
+
+def test_a_low_rate_that_falls_steadily_past_a_floor_is_not_given_up():
+    """exp(-k / 73) is at .58 after 40 of 100 steps, .4 of the fall above a floor of .3, and ends at .26."""
+    leader = np.maximum(1.0 - 0.1 * np.arange(100), 0.3)
+    steps = np.arange(100)
+    assert hopeless_at(np.exp(-steps / 73), leader) is None
+    noise = 0.02 * np.random.default_rng(0).normal(size=(2, 100))
+    assert hopeless_at(np.exp(-steps / 73) + noise[0], leader + noise[1]) is None
+
+
+@pytest.mark.parametrize(("end", "step"), [(75, None), (115, 40), (1000, 40)])
+def test_a_training_that_comes_too_late_is_given_up(end, step):
+    """Straight down to the floor at step `end` of 100: before the last step that is in time."""
+    leader = np.maximum(1.0 - 0.1 * np.arange(100), 0.3)
+    assert hopeless_at(1.0 - 0.7 * np.arange(100) / end, leader) == step
 
 
 @pytest.mark.parametrize("num_steps", [20, 40])

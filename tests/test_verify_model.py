@@ -231,7 +231,18 @@ def test_a_suggestion_that_is_catching_up_is_explained() -> None:
     assert (
         verify_words.conclusion(result) == "1e-1 is catching up with 4e-1, so a longer training may go better with it."
     )
-    assert verify_words.standing(result.ranking[1])[1].endswith(", catching up")
+    assert verify_words.standing(result.ranking[1], 40)[1].endswith(", catching up")
+
+
+def test_a_training_that_exploded_in_its_last_step_has_not_ended_early() -> None:
+    """What took all of its 40 steps and what took half of them diverged, but only the latter saved some."""
+    losses = np.geomspace(1.0, 1e200, 40)
+    exploded = [Trial(lr, np.full(n, lr), losses[40 - n :], StopReason.COMPLETED) for lr, n in ((1.0, 40), (2.0, 20))]
+    ranking = VerifyResult(tuple(exploded), 40).ranking
+    assert [verify_words.standing(place, 40) for place in ranking] == [
+        ("diverged at step 40", ""),
+        ("diverged at step 20", "ended early"),
+    ]
 
 
 def test_where_nothing_trains_lower_rates_are_advised() -> None:

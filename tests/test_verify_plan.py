@@ -37,6 +37,13 @@ def test_with_an_own_number_of_steps_there_are_five_trainings():
     assert FINDER.verify_plan(num_steps=30).num_lrs == 5
 
 
+def test_no_training_is_shorter_than_ten_steps():
+    """Then all together cost more than five range tests, as is said: 100 rates, and range tests of five steps."""
+    assert FINDER.verify_plan(np.geomspace(1e-3, 1, 100)).total_steps == 1000
+    assert LearningRateFinder(num_steps=5).verify_plan().total_steps == 5 + 3 * 10
+    assert "except where ten steps each come to more" in " ".join(LearningRateFinder.verify.__doc__.split())
+
+
 def test_rates_of_ones_own_share_the_budget():
     """Two rates train 250 steps each, seven 71; an own number of steps counts as it is."""
     assert FINDER.verify_plan([0.1, 0.01]).num_steps == 250
@@ -56,6 +63,7 @@ def test_the_time_is_told_from_a_range_test():
 def test_the_plan_can_be_read():
     """The text has the rates, the steps and their sum."""
     assert str(FINDER.verify_plan([0.1, 0.01], 30)) == "2 trainings of 30 steps at 1.0e-02, 1.0e-01: 60 steps in all"
+    assert str(FINDER.verify_plan([0.1], 1000)) == "1 training of 1,000 steps at 1.0e-01: 1,000 steps in all"
     assert str(FINDER.verify_plan()) == "1 range test of 100 steps, 4 trainings of 100 steps: 500 steps in all"
     assert str(FINDER.verify_plan(around=0.1)) == (
         "5 trainings of 100 steps at 2.5e-02, 1.0e-01, 4.0e-01 and where these point: 500 steps in all"

@@ -150,6 +150,17 @@ def test_without_a_suggestion_to_verify_the_text_says_why():
     assert result.num_steps_taken == 50
 
 
+def test_stopped_before_the_trainings_the_text_does_not_praise_the_suggestion():
+    """A range test that has a suggestion is no reason for having no best rate: nothing was trained with it."""
+    lrs = np.geomspace(1e-5, 1, 50)
+    test = RangeTestResult(lrs, 1 / (1 + (lrs / 0.01) ** 2), StopReason.STOPPED)
+    assert test.suggested_lr is not None
+    for range_test in (test, None):
+        result = VerifyResult((), 80, range_test=range_test, stop_reason=StopReason.STOPPED)
+        assert result.reason == "No training was begun."
+        assert str(result).endswith("Best LR: none\nNo training was begun.")
+
+
 def test_the_dataframe_has_a_row_per_step_of_each_trial():
     """Columns trial, lr, step, step_lr, loss, smoothed_loss; the smoothing is that of the trial."""
     a, b = trial(0.1, 0.5), trial(1.0, 1.0, n=20)
@@ -192,6 +203,15 @@ def test_the_text_tells_ranks_losses_uncertainties_and_what_ended_early():
         "   -  3.0e+00  diverged at step 2",
         "Best LR: 1.0e+00",
     ]
+
+
+def test_only_what_saved_steps_has_ended_early():
+    """One training is one; losses beyond all reason in the last of its 60 steps end nothing early."""
+    exploded = Trial(3.0, np.full(60, 3.0), np.geomspace(1.0, 1e200, 60), StopReason.COMPLETED)
+    text = str(result_of(exploded))
+    assert text.startswith("Verify: 1 training of 60 steps from the same state, 60 steps in all, completed\n")
+    assert "diverged at step 60" in text
+    assert repr(result_of(exploded)).startswith("<VerifyResult: 1 training, best_lr=None")
 
 
 def test_a_tie_is_said():

@@ -200,7 +200,7 @@ class VerifyModel(TrialsModel):
         if is_active:
             words, detail = f"step {len(self._trials.series[-1]):,}", "training"
         elif standing is not None:
-            (words, detail), rank = verify_words.standing(standing), standing.rank
+            (words, detail), rank = verify_words.standing(standing, self._trials.lines.num_steps), standing.rank
         elif self._trials.is_under_way:
             detail = "waiting"
         return TrialRow(

@@ -6,7 +6,7 @@ from lrwidget.axes import short_number
 from lrwidget.live.words import duration
 from lrwidget.result import RangeTestResult
 from lrwidget.trials import Standing
-from lrwidget.verify_plan import VerifyPlan
+from lrwidget.verify_plan import VerifyPlan, of_trainings
 from lrwidget.verify_result import NO_EFFECT, VerifyResult
 
 NOT_RESTORED = (
@@ -17,10 +17,9 @@ NOT_RESTORED = (
 
 def budget(plan: VerifyPlan, result: RangeTestResult | None) -> str:
     """What a verification will cost: steps, and the time where a range test tells how long a step takes."""
-    trainings = f"{plan.num_lrs} training{'s' if plan.num_lrs != 1 else ''} of {plan.num_steps:,} steps"
     seconds = None if result is None else plan.seconds(result)
     time = "" if seconds is None else f", about {duration(seconds)}"
-    return f"{trainings}: {plan.total_steps:,} steps{time}"
+    return f"{of_trainings(plan.num_lrs, plan.num_steps)}: {plan.total_steps:,} steps{time}"
 
 
 def progress(trial: int, num_trials: int, num_done: int, num_steps: int, seconds_left: float | None) -> str:
@@ -29,12 +28,13 @@ def progress(trial: int, num_trials: int, num_done: int, num_steps: int, seconds
     return f"training {trial + 1} of {num_trials} · {num_done:,}/{num_steps:,} steps{left}"
 
 
-def standing(place: Standing) -> tuple[str, str]:
-    """What came out for one rate, and how that compares with the best."""
+def standing(place: Standing, num_steps: int) -> tuple[str, str]:
+    """What came out for one rate, trained for up to so many steps, and how that compares with the best."""
     if place.final_loss is None or place.excess is None or place.excess_error is None:
         if place.verdict == "clearly worse":
             return f"clearly worse at step {place.num_steps}", "ended early"
-        return f"{place.verdict} at step {place.num_steps}", "ended early" if place.verdict == "diverged" else ""
+        is_early = place.verdict == "diverged" and place.num_steps < num_steps
+        return f"{place.verdict} at step {place.num_steps}", "ended early" if is_early else ""
     loss = f"{place.final_loss:.4g} ± {place.final_error:.1g}"
     if place.verdict == "diverged":
         return loss, "above its start"
