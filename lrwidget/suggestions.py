@@ -46,7 +46,7 @@ class Suggestion:
     lr
         The suggested rate, or None where the curve gives no evidence for one.
     low, high
-        The interval in which training is expected to go well, or None.
+        The interval in which training is expected to go well, no wider than what was tried; or None.
     rule
         The name of the rule.
     reason
@@ -121,7 +121,10 @@ def _default(lrs: FloatArray, losses: FloatArray) -> Suggestion:
     centre, half_width, confidence = _estimate(curve)
     if diagnosis.kind == "range_too_small":  # then the fall is clear, but where it would end is not
         half_width, confidence = HALF_WIDTH_DECADES[0], CONFIDENCE[0]
-    lr, low, high = (_three_digits(10**x) for x in (centre, centre - half_width, centre + half_width))
+    first, last = (float(np.log10(lrs[index])) for index in (0, -1))
+    # Of rates that were not tried nothing is claimed.
+    low, high = max(centre - half_width, min(centre, first)), min(centre + half_width, max(centre, last))
+    lr, low, high = (_three_digits(10**x) for x in (centre, low, high))
     reason = (
         f"{lr_text(low)} … {lr_text(high)} trains well (confidence {confidence:.0%}); {_evidence(curve, diagnosis)}."
     )

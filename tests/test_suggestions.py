@@ -105,6 +105,18 @@ def test_the_first_loss_is_no_level_by_itself(step: int) -> None:
         assert suggest(curve.lrs, losses).lr is not None
 
 
+@pytest.mark.parametrize(("first", "last"), [(1e-7, 3e-3), (8e-3, 10.0)])
+def test_nothing_is_claimed_of_rates_that_were_not_tried(first: float, last: float) -> None:
+    """The interval ends where the sweep does, with a fall that goes on to its end or one that begins with it."""
+    lrs = np.geomspace(first, last, 80)
+    found = suggest(lrs, s_curve(lrs))
+    assert found.lr is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert first <= found.low < found.lr < found.high <= last * 1.001
+    assert found.low == pytest.approx(first) or found.high == pytest.approx(last)
+
+
 def test_a_faster_sweep_is_allowed_for() -> None:
     """The loss lags by a number of steps, so the same picture at fewer steps per decade suggests a lower rate."""
     at_100, at_300 = (suggest(sweep(n), s_curve(sweep(n))).lr for n in (100, 300))
