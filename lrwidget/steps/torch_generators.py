@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from types import FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any
@@ -17,7 +17,8 @@ from lrwidget.steps.torch_random import GENERATOR_TYPES, Generator
 
 # So many objects are looked at, the nearest first, and a list of more items is data: a search must not take its time.
 _MOST_OBJECTS, _MOST_ITEMS = 1000, 32
-_OPAQUE = (str, bytes, int, float, type(None), type, ModuleType, Tensor, np.ndarray)
+_CONSTANTS = frozenset((str, bytes, int, float, bool, type(None)))  # most of what there is
+_OPAQUE = (type, ModuleType, Tensor, np.ndarray)
 # What draws a batch or a sample.
 _METHODS = ("__iter__", "__getitem__", "__getitems__", "__call__")
 
@@ -39,31 +40,45 @@ def generators_behind(name: str, source: object) -> Iterator[tuple[str, Generato
     seen: set[int] = set()
     while todo and len(seen) < _MOST_OBJECTS:
         path, value = todo.popleft()
-        if id(value) in seen or isinstance(value, _OPAQUE):
+        if id(value) in seen:
             continue
         seen.add(id(value))
         if isinstance(value, GENERATOR_TYPES):
             yield path, value
         else:
-            todo.extend((path + place, part) for place, part in _parts(value))
+            place, parts = _parts(value)
+            todo += [(path + place.format(name), part) for name, part in parts if not _is_opaque(part)]
 
 
-def _parts(value: Any) -> Iterator[tuple[str, object]]:
-    """What a value is made of, each with how to write its place."""
+def _parts(value: Any) -> tuple[str, Iterable[tuple[object, object]]]:
+    """How to write the place of a part, and what a value is made of, with names."""
     if type(value) in (list, tuple, dict):  # no subclass: it may load an item when it is asked for one
-        if len(value) <= _MOST_ITEMS:
-            items = value.items() if isinstance(value, dict) else enumerate(value)
-            yield from ((f"[{key!r}]", item) for key, item in items)
-    elif isinstance(value, FunctionType | MethodType | partial):
-        yield from (("", held) for held in held_by(value))
-    else:
-        variables = inspect.getgeneratorlocals(value) if isinstance(value, GeneratorType) else _attributes(value)
-        yield from ((f".{name}", item) for name, item in variables.items())
+        if len(value) > _MOST_ITEMS:
+            return "", ()
+        return "[{!r}]", value.items() if isinstance(value, dict) else enumerate(value)
+    if isinstance(value, FunctionType | MethodType | partial):
+        return "", enumerate(held_by(value))
+    if isinstance(value, GeneratorType):
+        return ".{}", inspect.getgeneratorlocals(value).items()
+    return ".{}", _attributes(value).items()
 
 
 def _attributes(value: object) -> dict[str, object]:
     """What an object is made of and what draws from it."""
     # A loader's own pass under way is the user's, and set aside.
     attributes = {name: item for name, item in getattr(value, "__dict__", {}).items() if name != "_iterator"}
-    methods = {name: getattr(type(value), name, None) for name in _METHODS}
-    return attributes | {name: method for name, method in methods.items() if isinstance(method, FunctionType)}
+    if not _is_torch(type(value)):
+        methods = {name: getattr(type(value), name, None) for name in _METHODS}
+        attributes |= {name: method for name, method in methods.items() if isinstance(method, FunctionType)}
+    return attributes
+
+
+def _is_opaque(value: object) -> bool:
+    """Whether there is nothing to find in it: a function of PyTorch's draws from what it is given."""
+    if type(value) in _CONSTANTS or isinstance(value, _OPAQUE):
+        return True
+    return isinstance(value, FunctionType) and _is_torch(value)
+
+
+def _is_torch(value: FunctionType | type) -> bool:
+    return value.__module__.startswith("torch.")
