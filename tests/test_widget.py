@@ -185,14 +185,30 @@ def test_reports_of_sliders_are_no_wishes(live: None) -> None:
     widget.close()
 
 
+@pytest.mark.parametrize(("num_steps", "shown"), [(2, 10), (75, 80), (85, 90), (10_000, 1000)])
+def test_a_slider_is_given_only_its_own_steps(live: None, num_steps: int, shown: int) -> None:
+    """For any setting the slider stands on one of its steps, within ends that stay, and can be moved away."""
+    widget = LRFinderWidget(good_curve)
+    widget.num_steps = num_steps
+    widget._pump.flush()
+    steps = slider(widget, "steps")
+    assert (steps.min, steps.max, steps.value) == (10, 1000, shown)
+    move(steps, 500)
+    assert widget.finder.num_steps == 500
+    move(steps, shown)
+    assert widget.finder.num_steps == shown
+    widget.close()
+
+
 def test_settings_from_code(live: None) -> None:
-    """Settings set in code move the sliders, beyond their ends too; what makes no sense is refused on the spot."""
+    """Settings set in code move the sliders, to their ends at most; what makes no sense is refused on the spot."""
     widget = LRFinderWidget(good_curve)
     widget.max_lr = 1e4
     widget.num_steps = 5000
     widget._pump.flush()
-    assert slider(widget, "max LR").value == pytest.approx(1e4)
-    assert slider(widget, "steps").value == 5000
+    assert slider(widget, "max LR").value == pytest.approx(100)
+    assert slider(widget, "steps").value == 1000
+    assert (widget.max_lr, widget.num_steps) == (1e4, 5000)
     with pytest.raises(ValueError, match="need 0 < min_lr < max_lr"):
         widget.min_lr = 1e5
     with pytest.raises(ValueError, match="num_steps >= 2"):

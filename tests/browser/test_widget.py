@@ -98,6 +98,22 @@ def test_settings_apply_to_the_next_run(lab: LabPage, measured: Widget) -> None:
     measured.wait_for_points(60)
 
 
+def test_settings_that_a_slider_cannot_show_stay(lab: LabPage, widget: Widget) -> None:
+    """What lies between a slider's steps or beyond its ends stays as it was set or typed; keys move on from there."""
+    settings = "[widget.num_steps, widget.min_lr, widget.max_lr, widget.smooth_factor]"
+    odd = [75, 3e-11, 5.55e5, 1e-3]
+    lab.evaluate("0", before=f"{settings} = {odd}")
+    lab.page.wait_for_timeout(1000)  # time for the browser to answer
+    assert lab.evaluate(settings) == odd
+    for label, text in (("steps", "2"), ("min LR", "2e-12"), ("max LR", "1234"), ("smooth", "1e-5")):
+        widget.type_into(label, text)
+    lab.page.wait_for_timeout(1000)
+    assert lab.evaluate(settings) == [2, 2e-12, 1234, 1e-5]
+    widget.slider("steps").press("ArrowRight")
+    widget.slider("max LR").press("ArrowLeft")
+    lab.wait_until("(widget.num_steps, widget.max_lr) == (20, 79.0)")  # a step from where they stood, 10 and 100
+
+
 def test_limits_cannot_cross(lab: LabPage, widget: Widget) -> None:
     """A max LR below the min LR is refused in words and nothing changes; so is what is no number."""
     widget.type_into("max LR", "1e-9")
