@@ -197,6 +197,7 @@ def test_typing_shares() -> None:
             "0",
             "need 1 <= div_factor <= 1e+12, got div_factor=0",
         ),  # its slider is logarithmic
+        ("one_cycle", "div_factor", "-3", "need 1 <= div_factor <= 1e+12, got div_factor=-3"),
         ("one_cycle", "total_steps", "0", "need total_steps >= 1, got total_steps=0"),
         ("one_cycle", "total_steps", "10.5", "need a whole number for Total steps, got '10.5'"),
         ("cosine_with_restarts", "num_cycles", "-2", "need num_cycles >= 1, got num_cycles=-2"),
