@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lrwidget.axes import short_number
 from lrwidget.live.words import duration
-from lrwidget.result import RangeTestResult
+from lrwidget.result import RangeTestResult, StopReason
 from lrwidget.trials import Standing
 from lrwidget.verify_plan import VerifyPlan
 from lrwidget.verify_result import NO_EFFECT, VerifyResult
@@ -44,12 +44,21 @@ def standing(place: Standing) -> tuple[str, str]:
     return loss, f"{above}, {place.verdict}" if place.verdict in ("as good", "catching up") else above
 
 
-def conclusion(result: VerifyResult) -> str:
-    """What a verification has shown."""
+def conclusion(result: VerifyResult, num_lrs: int) -> str:
+    """What a verification of so many rates has shown."""
+    if result.stop_reason not in (StopReason.STOPPED, StopReason.INTERRUPTED):
+        return _shown(result)
+    num_told = sum(place.verdict != "not finished" for place in result.ranking)
+    return f"Stopped after {num_told} of {num_lrs} trainings. {_shown(result)}"
+
+
+def _shown(result: VerifyResult) -> str:
     best, ranking = result.best_lr, result.ranking
     if best is None:
         if result.is_without_effect:
             return NO_EFFECT
+        if not result.is_compared:
+            return "There is nothing to compare."
         if all(place.verdict == "not finished" for place in ranking):
             return "No training came to its end, so there is nothing to compare."
         return "No training ended with a lower loss than it began with: try lower rates."
