@@ -322,6 +322,31 @@ def test_stop_keeps_what_was_recorded_and_ranks_what_is_whole(num_steps: int, be
     assert [row.words for row in frame.rows if "not finished" in row.words] == ["not finished at step 16"]
 
 
+def test_a_verification_that_another_run_has_stopped_says_so() -> None:
+    """Beside what it had shown; with the words alone where it was a range test of this widget, whose curve is new."""
+    stage = Stage(0.1)
+    stage.step.gate.clear()
+    stage.step.waits_at = 55
+    stage.driver.start()
+    run, other = stage.driver.newest, Run(FINDER.steps(stage.step), stage.step)
+    assert run is not None
+    wait_until(lambda: len(run.records) == 55)
+    stage.session.begin(other)
+    other.start()
+    wait_until(run.is_unwanted)
+    stage.model.follow(stage.session.frame())  # it has not ended yet
+    stage.step.gate.set()
+    assert run.has_ended(SECONDS)
+    words = "Stopped after 1 of 5 trainings, because another run of this model began. There is nothing to compare."
+    assert stage.model.frame().conclusion == words
+    stage.model.follow(stage.session.frame())
+    frame = stage.model.frame()
+    assert (frame.conclusion, frame.note) == ("", verify_words.OVERTAKEN)
+    assert other.has_ended(SECONDS)
+    stage.model.follow_selected()
+    assert stage.model.frame().note == ""
+
+
 def test_a_refusal_does_not_outlive_the_start() -> None:
     """What was said of the list is over when a verification of it begins."""
     stage = Stage(0.1)

@@ -415,6 +415,7 @@ def test_new_widget_ends_the_old_run(live: None) -> None:
     new = LRFinderWidget(step)
     assert weights == {"w": 1.0}
     wait_until(lambda: old.state == "stopped")
+    assert "stopped, because another run of this model began" in html(old)
     for widget in (old, new):
         widget.close()
 

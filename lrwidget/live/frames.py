@@ -116,7 +116,17 @@ class Guide:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is; `left_seconds` is None while unknown or over."""
+    """How far a run is.
+
+    Parameters
+    ----------
+    left_seconds
+        None while unknown or over.
+    stop_reason
+        None while it goes on.
+    is_displaced
+        Whether another run of the model has stopped it.
+    """
 
     state: RunState
     num_done: int
@@ -126,6 +136,7 @@ class Progress:
     elapsed_seconds: float
     left_seconds: float | None
     stop_reason: StopReason | None
+    is_displaced: bool = False
 
 
 @dataclass(frozen=True)

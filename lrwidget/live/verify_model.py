@@ -74,16 +74,20 @@ class VerifyModel(TrialsModel):
             self._trials.follow()
             if not self._trials.is_under_way:
                 self._forget()
-                self._is_around, self._refusal = True, ""
+                self._is_around, self._refusal, self._note = True, "", ""
 
     def follow(self, frame: Frame) -> None:
         """Take in what the rest of the widget shows: the selected rate, the settings, the newest range test."""
         with self._lock:
             self._heed(frame)
             self._selected_lr = frame.guide.selected_lr
-            if frame.num_begun != self._num_range_tests:
+            self._trials.follow()
+            # A range test ends a verification under way, and what has become of that is seen first.
+            if frame.num_begun != self._num_range_tests and not self._trials.is_under_way:
+                is_overtaken = self._trials.result is not None and self._trials.is_displaced
                 self._num_range_tests = frame.num_begun
                 self.follow_selected()  # another curve: what came out before was about another suggestion
+                self._note = verify_words.OVERTAKEN if is_overtaken else ""
 
     def make_job(self, train_step: TrainStep) -> Verification:
         """The verification of the rates in the list.
@@ -127,7 +131,7 @@ class VerifyModel(TrialsModel):
             self._plan_around()
             trials.draw([self._place(lr) for lr in self._begun_lrs()], len(self._lrs))
             result = trials.result
-            conclusion = "" if result is None else verify_words.conclusion(result, len(self._lrs))
+            conclusion = "" if result is None else verify_words.conclusion(result, len(self._lrs), trials.is_displaced)
             best = None if result is None else result.best_lr
             fraction, progress = trials.progress(len(self._lrs))
             rows = self._rows()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lrwidget.axes import short_number
-from lrwidget.live.words import duration
+from lrwidget.live.words import DISPLACED, duration
 from lrwidget.result import RangeTestResult, StopReason
 from lrwidget.trials import Standing
 from lrwidget.verify_plan import VerifyPlan
@@ -13,6 +13,8 @@ NOT_RESTORED = (
     "This train step does not restore what it changes: each training would go on where the one before it ended. "
     "Use TorchStep, KerasStep or RestoringStep."
 )
+
+OVERTAKEN = f"The verification was stopped, {DISPLACED}."
 
 
 def budget(plan: VerifyPlan, result: RangeTestResult | None) -> str:
@@ -44,12 +46,13 @@ def standing(place: Standing) -> tuple[str, str]:
     return loss, f"{above}, {place.verdict}" if place.verdict in ("as good", "catching up") else above
 
 
-def conclusion(result: VerifyResult, num_lrs: int) -> str:
-    """What a verification of so many rates has shown."""
+def conclusion(result: VerifyResult, num_lrs: int, is_displaced: bool = False) -> str:
+    """What a verification of so many rates has shown, and whether another run of the model has stopped it."""
     if result.stop_reason not in (StopReason.STOPPED, StopReason.INTERRUPTED):
         return _shown(result)
     num_told = sum(place.verdict != "not finished" for place in result.ranking)
-    return f"Stopped after {num_told} of {num_lrs} trainings. {_shown(result)}"
+    why = f", {DISPLACED}" if is_displaced else ""
+    return f"Stopped after {num_told} of {num_lrs} trainings{why}. {_shown(result)}"
 
 
 def _shown(result: VerifyResult) -> str:

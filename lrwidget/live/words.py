@@ -9,6 +9,7 @@ from lrwidget.live.reading import Reading
 from lrwidget.live.run_state import RunState
 from lrwidget.result import RangeTestResult, StopReason
 
+DISPLACED = "because another run of this model began"
 _ENDINGS = {
     StopReason.COMPLETED: "completed",
     StopReason.DIVERGED: "the loss exploded",
@@ -38,7 +39,8 @@ def progress_text(progress: Progress) -> str:
     if progress.state is RunState.IDLE:
         return ""
     if progress.stop_reason is not None:
-        return f"{count} · {_ENDINGS[progress.stop_reason]} · {duration(progress.elapsed_seconds)}"
+        why = f", {DISPLACED}" if progress.is_displaced else ""
+        return f"{count} · {_ENDINGS[progress.stop_reason]}{why} · {duration(progress.elapsed_seconds)}"
     if progress.state is RunState.PAUSED:
         return f"{count} · paused"
     if progress.num_done == 0:
