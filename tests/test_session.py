@@ -471,6 +471,7 @@ def test_progress_texts() -> None:
     ended = dataclasses.replace(progress, state=RunState.DONE, stop_reason=StopReason.DIVERGED)
     assert progress_text(ended) == "63/100 · the loss exploded · 3.0 s"
     assert progress_text(dataclasses.replace(progress, num_done=0)) == "0/100 · starting"
+    assert progress_text(dataclasses.replace(progress, is_stopping=True)) == "63/100 · stopping after this step"
     displaced = dataclasses.replace(ended, stop_reason=StopReason.STOPPED, is_displaced=True)
     assert progress_text(displaced) == "63/100 · stopped, because another run of this model began · 3.0 s"
     assert progress_text(dataclasses.replace(progress, state=RunState.IDLE)) == ""

@@ -387,6 +387,22 @@ def test_last_points_are_painted(live: None) -> None:
         widget.close()
 
 
+def test_stop_is_seen_before_the_step_is_over(live: None) -> None:
+    """A slow step goes on for a while after Stop: the progress says so, and nothing is left to be pressed."""
+    gate = threading.Event()
+    widget = LRFinderWidget(lambda lr: gate.wait(SECONDS) and 1.0, finder=LearningRateFinder(num_steps=5))
+    toolbar = widget._body.controls._toolbar
+    click(widget, "Run")
+    wait_until(lambda: widget.state == "running")
+    click(widget, "Stop")
+    wait_until(lambda: "0/5 · stopping after this step" in html(widget))
+    assert "lrw-is-stopping" in toolbar._dom_classes
+    gate.set()
+    wait_until(lambda: widget.state == "stopped")
+    assert "lrw-is-stopping" not in toolbar._dom_classes
+    widget.close()
+
+
 def test_stop_and_pause_are_not_written_to(live: None, messages: list[Any]) -> None:
     """During a run nothing is sent to Pause, Resume and Stop: a busy kernel routes by who was spoken to last."""
     widget = LRFinderWidget(slow_curve, finder=LearningRateFinder(num_steps=100))

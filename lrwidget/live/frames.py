@@ -126,6 +126,8 @@ class Progress:
         None while it goes on.
     is_displaced
         Whether another run of the model has stopped it.
+    is_stopping
+        Whether it ends after the step under way.
     """
 
     state: RunState
@@ -137,6 +139,7 @@ class Progress:
     left_seconds: float | None
     stop_reason: StopReason | None
     is_displaced: bool = False
+    is_stopping: bool = False
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,7 @@ class ScheduleTrialModel(TrialsModel):
             fraction, progress = trials.progress(len(_PLACES))
             return ScheduleTrialFrame(
                 state=trials.state,
+                is_stopping=trials.is_stopping,
                 rows=self._rows(),
                 lines=dict(trials.lines.lines),
                 names=_NAMES,

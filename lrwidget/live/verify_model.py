@@ -137,6 +137,7 @@ class VerifyModel(TrialsModel):
             rows = self._rows()
             return VerifyFrame(
                 state=trials.state,
+                is_stopping=trials.is_stopping,
                 rows=rows,
                 lines=dict(trials.lines.lines),
                 names={row.place: short_number(row.lr) for row in rows},

@@ -25,10 +25,9 @@ def budget(plan: VerifyPlan, result: RangeTestResult | None) -> str:
     return f"{trainings}: {plan.total_steps:,} steps{time}"
 
 
-def progress(trial: int, num_trials: int, num_done: int, num_steps: int, seconds_left: float | None) -> str:
-    """How far a verification is."""
-    left = "" if seconds_left is None else f" · {duration(seconds_left)} left"
-    return f"training {trial + 1} of {num_trials} · {num_done:,}/{num_steps:,} steps{left}"
+def progress(trial: int, num_trials: int, num_done: int, num_steps: int, rest: str) -> str:
+    """How far a verification is, and what is said of the rest of it."""
+    return f"training {trial + 1} of {num_trials} · {num_done:,}/{num_steps:,} steps{rest and f' · {rest}'}"
 
 
 def standing(place: Standing) -> tuple[str, str]:

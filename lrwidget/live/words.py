@@ -10,6 +10,7 @@ from lrwidget.live.run_state import RunState
 from lrwidget.result import RangeTestResult, StopReason
 
 DISPLACED = "because another run of this model began"
+STOPPING = "stopping after this step"
 _ENDINGS = {
     StopReason.COMPLETED: "completed",
     StopReason.DIVERGED: "the loss exploded",
@@ -41,6 +42,8 @@ def progress_text(progress: Progress) -> str:
     if progress.stop_reason is not None:
         why = f", {DISPLACED}" if progress.is_displaced else ""
         return f"{count} · {_ENDINGS[progress.stop_reason]}{why} · {duration(progress.elapsed_seconds)}"
+    if progress.is_stopping:
+        return f"{count} · {STOPPING}"
     if progress.state is RunState.PAUSED:
         return f"{count} · paused"
     if progress.num_done == 0:

@@ -10,10 +10,11 @@ from lrwidget.live.frames import Frame, Progress
 from lrwidget.live.run_state import RunState
 from lrwidget.live.session import Session
 from lrwidget.ui import markup
-from lrwidget.ui.parts import Act, answer_from_here, button, set_traits
+from lrwidget.ui.parts import Act, answer_from_here, button, set_class, set_traits
 from lrwidget.ui.setting import Setting
 
 _SMOOTH = "Weight of the newest loss in the smoothed curve: smaller is smoother. Redraws, never retrains"
+_CSS = ".lrw-is-stopping > :is(.lrw-pause, .lrw-resume, .lrw-stop) { opacity: 0.4; pointer-events: none; }"
 
 
 class Controls:
@@ -67,8 +68,9 @@ class Controls:
             "smooth_factor": Setting(session, act, "smooth_factor", "smooth", _SMOOTH, _log_slider(-2.5, 0.0, 0.05)),
         }
         self._refusal = HTML()
+        style = HTML(f"<style>{_CSS}</style>").add_class("lrw-style")
         grid = Box([setting.box for setting in self.settings.values()]).add_class("lrw-settings")
-        self.box = VBox([self._toolbar, grid, self._refusal]).add_class("lrw-controls")
+        self.box = VBox([style, self._toolbar, grid, self._refusal]).add_class("lrw-controls")
 
     def listen_from_here(self) -> None:
         """Called while a click is handled that starts a run."""
@@ -94,6 +96,7 @@ class Controls:
             with self._toolbar.hold_sync():  # never seen without a state
                 self._toolbar.remove_class(f"lrw-is-{self._state}").add_class(f"lrw-is-{progress.state}")
             self._state = progress.state
+        set_class(self._toolbar, "lrw-is-stopping", progress.is_stopping)
 
     def _button(self, name: str, tooltip: str, action: Callable[[], None], style: str = "") -> Button:
         made = button(name, tooltip, name.lower(), self._act, action)

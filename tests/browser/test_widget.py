@@ -72,6 +72,17 @@ def test_a_stop_while_paused_restores_too(lab: LabPage, widget: Widget) -> None:
     assert lab.evaluate("weights['steps']") == 0
 
 
+def test_stop_is_dimmed_at_once(lab: LabPage, widget: Widget) -> None:
+    """While the step under way goes on, Stop is dimmed, and the progress says what is waited for."""
+    lab.evaluate("0", before="seconds = 3")
+    widget.button("Run").click()
+    widget.wait_for_state("running")
+    widget.button("Stop").click()
+    widget.root.get_by_text("0/100 · stopping after this step").wait_for(timeout=2000)
+    assert widget.button("Stop").evaluate("button => getComputedStyle(button).opacity") == "0.4"
+    widget.wait_for_state("stopped")
+
+
 def test_smoothing_redraws_and_never_trains(lab: LabPage, measured: Widget) -> None:
     """Moving the smoothing slider changes the line on the screen without a single step."""
     num_calls = lab.evaluate("num_calls")
