@@ -647,6 +647,37 @@ def test_verify_and_repeat(live: None) -> None:
     widget.close()
 
 
+@pytest.mark.parametrize(("tab", "name"), [("Verify", "Verify"), ("Schedule", "Try it")])
+def test_clear_forgets_what_was_tried_too(live: None, tab: str, name: str) -> None:
+    """It rests while trainings go on; afterwards it takes what they have shown with the curves."""
+    gate, weights = threading.Event(), {"w": 4.0}
+
+    def train_fn(lr: float) -> float:
+        assert gate.wait(SECONDS)
+        weights["w"] *= 1 - lr
+        return weights["w"] ** 2
+
+    widget = LRFinderWidget(
+        RestoringStep(train_fn, save=weights.copy, restore=weights.update), finder=LearningRateFinder(num_steps=40)
+    )
+    bench, button = widget._bench, widget_of(widget, ipywidgets.Button, description="Clear")
+    model = bench.verify if tab == "Verify" else bench.schedule_trial
+    widget.selected_lr = 0.1
+    widget._body.tabs.open(tab)
+    widget._pump.flush()
+    click(widget, name)
+    wait_until(lambda: model.is_under_way and button.disabled)
+    with pytest.raises(RuntimeError, match="trainings are under way"):
+        widget.clear()
+    gate.set()
+    wait_until(lambda: model.has_result and not button.disabled)
+    click(widget, "Clear")
+    wait_until(lambda: button.disabled)
+    frame = model.frame()
+    assert (frame.result, frame.lines, frame.conclusion, widget.selected_lr) == (None, {}, "", None)
+    widget.close()
+
+
 def test_where_noise_may_hide_a_fall_three_range_tests_are_offered(live: None) -> None:
     """A button by the verdict runs them, and is gone once they have been run; nor is it where nobody can repeat."""
     rng = random.Random(0)

@@ -31,6 +31,8 @@ class Controls:
         Carries out what the user has asked for, and shows what goes wrong.
     start, pause, resume, stop, clear
         What the buttons do.
+    can_clear
+        Whether there is something to clear.
     """
 
     def __init__(
@@ -43,14 +45,16 @@ class Controls:
         resume: Callable[[], None],
         stop: Callable[[], None],
         clear: Callable[[], None],
+        can_clear: Callable[[Frame], bool],
     ) -> None:
         self._act = act
+        self._can_clear = can_clear
         self._frame: Frame | None = None
         self.run = self._button("Run", "Measure the loss at each learning rate", start, "primary")
         self.pause = self._button("Pause", "Pause after the step under way", pause)
         self.resume = self._button("Resume", "Go on with the run", resume)
         self.stop = self._button("Stop", "Stop after the step under way and keep the curve", stop)
-        self.clear = self._button("Clear", "Forget all curves and your choice", clear)
+        self.clear = self._button("Clear", "Forget all curves, trainings and your choice", clear)
         self._progress = HTML().add_class("lrw-progress")
         self._toolbar = Box([self.run, self.pause, self.resume, self.stop, self.clear, self._progress])
         self._toolbar.add_class("lrw-toolbar").add_class("lrw-is-idle")
@@ -83,10 +87,8 @@ class Controls:
             self._render_progress(frame.progress)
         if last is None or last.refusal != frame.refusal:
             self._refusal.value = markup.refusal(frame.refusal)
-        can_clear = bool(frame.runs) or frame.failure is not None or frame.guide.is_choice
-        is_busy = frame.state.is_active
-        set_traits(self.run, disabled=is_busy)
-        set_traits(self.clear, disabled=is_busy or not can_clear)
+        set_traits(self.run, disabled=frame.state.is_active)
+        set_traits(self.clear, disabled=not self._can_clear(frame))
         for setting in self.settings.values():
             setting.render()
 
