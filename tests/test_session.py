@@ -455,7 +455,8 @@ def test_duration(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.032, "3.2e-2"), (1e-7, "1e-7"), (0.0123456, "1.23456e-2"), (1 / 3, "3.333333333333333e-1")]
+    ("value", "text"),
+    [(0.032, "3.2e-2"), (1e-7, "1e-7"), (0.0123456, "1.23456e-2"), (1 / 3, "3.333333333333333e-1"), (2.075, "2.075")],
 )
 def test_exact_number(value: float, text: str) -> None:
     """A chosen rate is shown so that the text means the very same number."""

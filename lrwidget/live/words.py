@@ -75,11 +75,11 @@ def exact_number(value: float) -> str:
 
 
 def short_exponent(text: str) -> str:
-    """``3.20e-02`` as ``3.2e-2``."""
+    """``3.20e-02`` as ``3.2e-2``, ``2.07e+00`` as ``2.07``."""
     mantissa, _, exponent = text.partition("e")
     if "." in mantissa:
         mantissa = mantissa.rstrip("0").rstrip(".")
-    return f"{mantissa}e{int(exponent)}"
+    return f"{mantissa}e{int(exponent)}" if int(exponent) else mantissa
 
 
 def run_summary(settings: LearningRateFinder, result: RangeTestResult | None) -> str:
