@@ -112,6 +112,16 @@ def test_a_slider_that_is_moved_there_and_back_at_once(variables: dict[str, Any]
         assert tab.model.schedule.arguments["pct_start"] == value
 
 
+def test_a_key_moves_a_whole_number(tab: ScheduleTab) -> None:
+    """On a logarithmic slider a step from 22 is half of one: it is the next whole number all the same."""
+    total = value_control(tab, "total_steps")
+    assert total.text is not None
+    from_browser(total.text, value="22")
+    for step, expected in ((0.01, 23), (0.01, 24), (-0.01, 23)):
+        from_browser(total.input, value=total.input.value * 10**step)
+        assert tab.model.total_steps == expected
+
+
 def test_the_browser_may_round_a_slider(tab: ScheduleTab) -> None:
     """A value that the browser puts onto the slider's next step is not taken for one that the user has set."""
     tab.model.set_lr(0.0321987)

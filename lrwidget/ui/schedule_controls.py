@@ -79,8 +79,10 @@ class ValueControl:
         value, shown = change["new"], self._control.value
         if sliders.stands_for(self.input, shown) if isinstance(self.input, _SLIDERS) else value == shown:
             return  # moved by `render`, not by the user
-        if isinstance(value, float):
-            value = round(value) if isinstance(shown, int) else float(f"{value:.6g}")
+        if isinstance(value, float) and isinstance(shown, int):  # of whole numbers the next one, for a key at least
+            value = max(round(value), shown + 1) if value > change["old"] else min(round(value), shown - 1)
+        elif isinstance(value, float):
+            value = float(f"{value:.6g}")
         self._control = replace(self._control, value=value)
         self._move(value)
 
