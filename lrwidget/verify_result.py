@@ -61,7 +61,7 @@ class VerifyResult:
     @property
     def tied_lrs(self) -> list[float]:
         """The rates that cannot be told from the best one, itself included, rising; none where there is no best one."""
-        return sorted(standing.lr for standing in _tied(self.ranking))
+        return sorted(standing.lr for standing in _tied(self.ranking)) if self.is_compared else []
 
     @property
     def best(self) -> Trial | None:
@@ -72,9 +72,9 @@ class VerifyResult:
         the trial with the lowest final loss; of several that cannot be told apart the one nearest to the geometric
         mean of their rates, and of two as near to it the lower: what a short training does not tell apart, a longer
         one does by what the higher rate no longer gains. None if no training came to an end, if even the lowest one
-        ended above its start, and if the rate changes nothing; see `reason`.
+        ended above its start, if the rate changes nothing, and if nothing `is_compared`; see `reason`.
         """
-        tied = _tied(self.ranking)
+        tied = _tied(self.ranking) if self.is_compared else []
         if not tied:
             return None
         logs = [math.log(standing.lr) for standing in tied]
@@ -93,6 +93,12 @@ class VerifyResult:
         return None if best is None else best.lr
 
     @property
+    def is_compared(self) -> bool:
+        """Whether there is anything to compare: two trainings of a verification that was cut short, all of a whole."""
+        num_told = sum(standing.verdict != "not finished" for standing in self.ranking)
+        return self.stop_reason is StopReason.COMPLETED or num_told > 1
+
+    @property
     def is_without_effect(self) -> bool:
         """Whether all trainings have the same losses, whatever their rates."""
         return is_without_effect(self.trials)
@@ -109,6 +115,8 @@ class VerifyResult:
             return found.reason if found is not None and found.lr is None else "No training was begun."
         if all(standing.verdict == "not finished" for standing in self.ranking):
             return "No training came to its end."
+        if not self.is_compared:
+            return "Only one training came to its end."
         return "No training ended with a lower loss than it began with."
 
     @property
@@ -122,9 +130,10 @@ class VerifyResult:
     def edge(self) -> Literal["lowest", "highest"] | None:
         """Whether the best rate is the lowest or the highest one tried, so that a better one may lie beyond.
 
-        None also where it cannot be told from others: then the end of the range is not where it gets better.
+        None also where it cannot be told from others: then the end of the range is not where it gets better; and where
+        not all rates have been tried.
         """
-        best = self.best
+        best = self.best if self.stop_reason is StopReason.COMPLETED else None
         if best is None or len(self.trials) < 2 or len(self.tied_lrs) > 1 or self.leading_lr is not None:
             return None
         return "lowest" if best is self.trials[0] else "highest" if best is self.trials[-1] else None

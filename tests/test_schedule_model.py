@@ -165,6 +165,16 @@ def test_typing(name: str, key: str, text: str, expected: Any) -> None:
     assert model.schedule.arguments[key] == (pytest.approx(expected) if isinstance(expected, float) else expected)
 
 
+def test_beyond_a_slider() -> None:
+    """A slider stands at its end for what lies beyond; the text and the schedule have the very value."""
+    model = ScheduleModel()
+    for key, text, end in (("base_momentum", "0.37", 0.5), ("div_factor", "2000", 1000)):
+        model.type_value(key, text)
+        [control] = [control for control in model.frame().controls if control.key == key]
+        assert (control.value, control.text) == (end, text)
+        assert model.schedule.arguments[key] == float(text)
+
+
 def test_typing_shares() -> None:
     """With parts as shares, percentages are typed, with their sign or without."""
     model = ScheduleModel(total_steps=1000)
@@ -181,6 +191,13 @@ def test_typing_shares() -> None:
         ("one_cycle", "peak", "abc", "need a number for Peak LR, got 'abc'; the last value stays"),
         ("one_cycle", "peak", "nan", "need a number for Peak LR, got 'nan'; the last value stays"),
         ("one_cycle", "peak", "-1", "need peak > 0, got peak=-1"),
+        (
+            "one_cycle",
+            "div_factor",
+            "0",
+            "need 1 <= div_factor <= 1e+12, got div_factor=0",
+        ),  # its slider is logarithmic
+        ("one_cycle", "div_factor", "-3", "need 1 <= div_factor <= 1e+12, got div_factor=-3"),
         ("one_cycle", "total_steps", "0", "need total_steps >= 1, got total_steps=0"),
         ("one_cycle", "total_steps", "10.5", "need a whole number for Total steps, got '10.5'"),
         ("cosine_with_restarts", "num_cycles", "-2", "need num_cycles >= 1, got num_cycles=-2"),

@@ -90,17 +90,36 @@ def test_a_slider_moves_the_schedule(tab: ScheduleTab) -> None:
     assert total.text.value == "2042"
 
 
-def test_typing_moves_the_slider_beyond_its_range(tab: ScheduleTab) -> None:
-    """A typed number moves the slider, which widens where the number lies outside."""
+def test_typing_moves_the_slider_to_its_end_at_most(tab: ScheduleTab) -> None:
+    """A typed number moves the slider, which keeps its range; from its end it can be moved on."""
     peak = value_control(tab, "peak")
     assert peak.text is not None
-    from_browser(peak.text, value="50")
-    assert tab.model.schedule.peak == 50
-    assert peak.input.value == pytest.approx(50)
-    assert peak.input.max >= np.log10(50)
-    from_browser(peak.text, value="1e-3")
-    assert peak.input.value == pytest.approx(1e-3)
-    assert peak.input.max == 1
+    for text, shown in (("50", 10), ("1e-9", 1e-7), ("1e-3", 1e-3), ("50", 10)):
+        from_browser(peak.text, value=text)
+        assert tab.model.schedule.peak == float(text)
+        assert peak.input.value == pytest.approx(shown)
+        assert (peak.input.min, peak.input.max) == (-7, 1)
+    from_browser(peak.input, value=10**0.99)
+    assert tab.model.schedule.peak == pytest.approx(9.77237)
+
+
+def test_a_slider_that_is_moved_there_and_back_at_once(variables: dict[str, Any]) -> None:
+    """Back where it was before anything was drawn anew, a slider means what it says."""
+    tab = ScheduleTab(ScheduleModel(1e-2, 1000), act=lambda intent: intent(), namespace=variables)
+    rise = value_control(tab, "pct_start").input
+    for value in (0.31, 0.3):
+        from_browser(rise, value=value)
+        assert tab.model.schedule.arguments["pct_start"] == value
+
+
+def test_a_key_moves_a_whole_number(tab: ScheduleTab) -> None:
+    """On a logarithmic slider a step from 22 is half of one: it is the next whole number all the same."""
+    total = value_control(tab, "total_steps")
+    assert total.text is not None
+    from_browser(total.text, value="22")
+    for step, expected in ((0.01, 23), (0.01, 24), (-0.01, 23)):
+        from_browser(total.input, value=total.input.value * 10**step)
+        assert tab.model.total_steps == expected
 
 
 def test_the_browser_may_round_a_slider(tab: ScheduleTab) -> None:
@@ -124,7 +143,7 @@ def test_the_peak_follows_the_marker(tab: ScheduleTab) -> None:
     tab.render()
     peak = value_control(tab, "peak")
     assert peak.text is not None
-    assert (peak.text.value, peak.input.value) == ("5e-2", pytest.approx(0.05))
+    assert (peak.text.value, peak.input.value) == ("5e-2", pytest.approx(10**-1.3))  # the nearest hundredth of a decade
     assert np.max(tab.plot._line.y) == pytest.approx(0.05, rel=1e-3)
     assert "max_lr=0.05" in tab.export._code.value
     from_browser(tab.link, value=False)

@@ -342,6 +342,7 @@ def test_progress_and_stop(stage: Stage) -> None:
     with pytest.raises(RuntimeError, match="a trial of a schedule is under way"):
         stage.driver.start()
     stage.driver.stop()
+    assert stage.frame().progress == "training 2 of 2 · 55/80 steps · stopping after this step"
     stage.step.go.set()
     frame = stage.finish()
     assert len(stage.step.given) == 56

@@ -468,7 +468,8 @@ def test_duration(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.032, "3.2e-2"), (1e-7, "1e-7"), (0.0123456, "1.23456e-2"), (1 / 3, "3.333333333333333e-1")]
+    ("value", "text"),
+    [(0.032, "3.2e-2"), (1e-7, "1e-7"), (0.0123456, "1.23456e-2"), (1 / 3, "3.333333333333333e-1"), (2.075, "2.075")],
 )
 def test_exact_number(value: float, text: str) -> None:
     """A chosen rate is shown so that the text means the very same number."""
@@ -484,4 +485,7 @@ def test_progress_texts() -> None:
     ended = dataclasses.replace(progress, state=RunState.DONE, stop_reason=StopReason.DIVERGED)
     assert progress_text(ended) == "63/100 · the loss exploded · 3.0 s"
     assert progress_text(dataclasses.replace(progress, num_done=0)) == "0/100 · starting"
+    assert progress_text(dataclasses.replace(progress, is_stopping=True)) == "63/100 · stopping after this step"
+    displaced = dataclasses.replace(ended, stop_reason=StopReason.STOPPED, is_displaced=True)
+    assert progress_text(displaced) == "63/100 · stopped, because another run of this model began · 3.0 s"
     assert progress_text(dataclasses.replace(progress, state=RunState.IDLE)) == ""

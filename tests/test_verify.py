@@ -292,7 +292,7 @@ def test_an_exception_carries_on_with_the_partial_result(error, reason, where):
         assert (len(partial.range_test), partial.trials) == (7, ())
     else:
         assert sorted(len(t.losses) for t in partial.trials) == [7, 100]
-        assert partial.best_lr == partial.range_test.suggested_lr
+        assert (partial.best_lr, partial.reason) == (None, "Only one training came to its end.")
 
 
 def test_data_that_run_out_end_each_training_at_the_same_step():

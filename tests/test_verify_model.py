@@ -75,6 +75,18 @@ class Stage:
     def lrs(self) -> list[float]:
         return sorted(row.lr for row in self.model.frame().rows)
 
+    def stop_at(self, num_steps: int) -> None:
+        """Verify, and stop while the step after so many is taken."""
+        self.step.gate.clear()
+        self.step.waits_at = num_steps
+        self.driver.start()
+        run = self.driver.newest
+        assert run is not None
+        wait_until(lambda: len(run.records) == num_steps)
+        self.driver.stop()
+        self.step.gate.set()
+        assert run.has_ended(SECONDS)
+
     def verify(self) -> VerifyFrame:
         self.driver.start()
         assert self.driver.newest is not None
@@ -229,7 +241,8 @@ def test_a_suggestion_that_is_catching_up_is_explained() -> None:
     trials = [Trial(lr, np.full(40, lr), losses, StopReason.COMPLETED) for lr, losses in ((0.1, late), (0.4, leading))]
     result = VerifyResult(tuple(trials), 40, centre_lr=0.1)
     assert (
-        verify_words.conclusion(result) == "1e-1 is catching up with 4e-1, so a longer training may go better with it."
+        verify_words.conclusion(result, 3)
+        == "1e-1 is catching up with 4e-1, so a longer training may go better with it."
     )
     assert verify_words.standing(result.ranking[1], 40)[1].endswith(", catching up")
 
@@ -302,24 +315,55 @@ def test_while_it_runs_the_frame_tells_how_far_it_is() -> None:
     assert run.has_ended(SECONDS)
 
 
-def test_stop_keeps_what_was_recorded_and_ranks_what_is_whole() -> None:
-    """The training under way is not finished; the model is put back."""
+@pytest.mark.parametrize(
+    ("num_steps", "best", "words"),
+    [
+        (55, None, "Stopped after 1 of 5 trainings. There is nothing to compare."),
+        (95, 0.1, "Stopped after 2 of 5 trainings. 1e-1 trains well; 2e-1 does about as well."),
+    ],
+)
+def test_stop_keeps_what_was_recorded_and_ranks_what_is_whole(num_steps: int, best: float | None, words: str) -> None:
+    """The training under way is not finished; one alone is not the best; the model is put back."""
+    stage = Stage(0.1)
+    stage.stop_at(num_steps)
+    frame = stage.model.frame()
+    assert (frame.state, stage.step.w, frame.best_lr, frame.conclusion) == (RunState.STOPPED, 4.0, best, words)
+    assert frame.beyond_lr is None
+    assert sum(row.rank is not None for row in frame.rows) == (2 if best else 0)
+    assert [row.words for row in frame.rows if "not finished" in row.words] == ["not finished at step 16"]
+
+
+def test_a_verification_that_another_run_has_stopped_says_so() -> None:
+    """Beside what it had shown; with the words alone where it was a range test of this widget, whose curve is new."""
     stage = Stage(0.1)
     stage.step.gate.clear()
     stage.step.waits_at = 55
     stage.driver.start()
-    run = stage.driver.newest
+    run, other = stage.driver.newest, Run(FINDER.steps(stage.step), stage.step)
     assert run is not None
     wait_until(lambda: len(run.records) == 55)
-    stage.driver.stop()
+    stage.session.begin(other)
+    other.start()
+    wait_until(run.is_unwanted)
+    stage.model.follow(stage.session.frame())  # it has not ended yet
     stage.step.gate.set()
     assert run.has_ended(SECONDS)
+    words = "Stopped after 1 of 5 trainings, because another run of this model began. There is nothing to compare."
+    assert stage.model.frame().conclusion == words
+    stage.model.follow(stage.session.frame())
     frame = stage.model.frame()
-    assert (frame.state, stage.step.w, frame.best_lr) == (RunState.STOPPED, 4.0, 0.1)
-    assert {row.lr: row.words for row in frame.rows if row.words} == {
-        0.1: frame.rows[0].words,
-        0.2: "not finished at step 16",
-    }
+    assert (frame.conclusion, frame.note) == ("", verify_words.OVERTAKEN)
+    assert other.has_ended(SECONDS)
+    stage.model.follow_selected()
+    assert stage.model.frame().note == ""
+
+
+def test_a_refusal_does_not_outlive_the_start() -> None:
+    """What was said of the list is over when a verification of it begins."""
+    stage = Stage(0.1)
+    stage.model.add("no rate")
+    assert stage.model.frame().refusal
+    assert stage.verify().refusal == ""
 
 
 def test_a_second_verification_waits_for_the_first() -> None:

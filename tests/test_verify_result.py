@@ -88,6 +88,16 @@ def test_one_rate_has_no_edge():
     assert result_of(trial(0.1, 0.5)).edge is None
 
 
+def test_one_training_of_a_verification_that_was_stopped_is_compared_with_nothing():
+    """Of several rates it is not the best one because it was the first; two are compared, but have no edge."""
+    cut = trial(0.2, 0.5, n=9, reason=StopReason.STOPPED)
+    one = result_of(trial(0.1, 0.5), cut, stop_reason=StopReason.STOPPED)
+    assert (one.best, one.tied_lrs, one.edge) == (None, [], None)
+    assert one.reason == "Only one training came to its end."
+    two = result_of(trial(0.1, 0.5), cut, trial(0.4, 1.0), stop_reason=StopReason.STOPPED)
+    assert (two.best_lr, two.edge, two.reason) == (0.1, None, None)
+
+
 def test_where_no_loss_fell_there_is_no_best_rate():
     """Diverged and unfinished trainings recommend nothing."""
     losses = np.linspace(1.0, 50.0, 60)

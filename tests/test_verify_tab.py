@@ -194,6 +194,9 @@ def test_while_it_runs_only_stop_can_be_pressed() -> None:
     assert stage.model.is_under_way
     assert "training 2 of 5 · 49/200 steps" in text_of(stage.tab._progress)
     stage.tab.stop.click()
+    stage.render()
+    assert "stopping after this step" in text_of(stage.tab._progress)
+    assert "lrw-is-busy" not in stage.tab.box._dom_classes  # once is enough
     gate.set()
     stage.finish()
     assert not any(control.disabled for control in resting)

@@ -185,14 +185,30 @@ def test_reports_of_sliders_are_no_wishes(live: None) -> None:
     widget.close()
 
 
+@pytest.mark.parametrize(("num_steps", "shown"), [(2, 10), (75, 80), (85, 90), (10_000, 1000)])
+def test_a_slider_is_given_only_its_own_steps(live: None, num_steps: int, shown: int) -> None:
+    """For any setting the slider stands on one of its steps, within ends that stay, and can be moved away."""
+    widget = LRFinderWidget(good_curve)
+    widget.num_steps = num_steps
+    widget._pump.flush()
+    steps = slider(widget, "steps")
+    assert (steps.min, steps.max, steps.value) == (10, 1000, shown)
+    move(steps, 500)
+    assert widget.finder.num_steps == 500
+    move(steps, shown)
+    assert widget.finder.num_steps == shown
+    widget.close()
+
+
 def test_settings_from_code(live: None) -> None:
-    """Settings set in code move the sliders, beyond their ends too; what makes no sense is refused on the spot."""
+    """Settings set in code move the sliders, to their ends at most; what makes no sense is refused on the spot."""
     widget = LRFinderWidget(good_curve)
     widget.max_lr = 1e4
     widget.num_steps = 5000
     widget._pump.flush()
-    assert slider(widget, "max LR").value == pytest.approx(1e4)
-    assert slider(widget, "steps").value == 5000
+    assert slider(widget, "max LR").value == pytest.approx(100)
+    assert slider(widget, "steps").value == 1000
+    assert (widget.max_lr, widget.num_steps) == (1e4, 5000)
     with pytest.raises(ValueError, match="need 0 < min_lr < max_lr"):
         widget.min_lr = 1e5
     with pytest.raises(ValueError, match="num_steps >= 2"):
@@ -371,6 +387,22 @@ def test_last_points_are_painted(live: None) -> None:
         widget.close()
 
 
+def test_stop_is_seen_before_the_step_is_over(live: None) -> None:
+    """A slow step goes on for a while after Stop: the progress says so, and nothing is left to be pressed."""
+    gate = threading.Event()
+    widget = LRFinderWidget(lambda lr: gate.wait(SECONDS) and 1.0, finder=LearningRateFinder(num_steps=5))
+    toolbar = widget._body.controls._toolbar
+    click(widget, "Run")
+    wait_until(lambda: widget.state == "running")
+    click(widget, "Stop")
+    wait_until(lambda: "0/5 · stopping after this step" in html(widget))
+    assert "lrw-is-stopping" in toolbar._dom_classes
+    gate.set()
+    wait_until(lambda: widget.state == "stopped")
+    assert "lrw-is-stopping" not in toolbar._dom_classes
+    widget.close()
+
+
 def test_stop_and_pause_are_not_written_to(live: None, messages: list[Any]) -> None:
     """During a run nothing is sent to Pause, Resume and Stop: a busy kernel routes by who was spoken to last."""
     widget = LRFinderWidget(slow_curve, finder=LearningRateFinder(num_steps=100))
@@ -399,6 +431,7 @@ def test_new_widget_ends_the_old_run(live: None) -> None:
     new = LRFinderWidget(step)
     assert weights == {"w": 1.0}
     wait_until(lambda: old.state == "stopped")
+    assert "stopped, because another run of this model began" in html(old)
     for widget in (old, new):
         widget.close()
 
@@ -611,6 +644,37 @@ def test_verify_and_repeat(live: None) -> None:
     assert set(widget.to_dataframe()["run"]) == {"Run 2.1", "Run 2.2", "Run 2.3"}
     assert widget.run(num_runs=2) is widget.result
     assert weights == {"w": 4.0}
+    widget.close()
+
+
+@pytest.mark.parametrize(("tab", "name"), [("Verify", "Verify"), ("Schedule", "Try it")])
+def test_clear_forgets_what_was_tried_too(live: None, tab: str, name: str) -> None:
+    """It rests while trainings go on; afterwards it takes what they have shown with the curves."""
+    gate, weights = threading.Event(), {"w": 4.0}
+
+    def train_fn(lr: float) -> float:
+        assert gate.wait(SECONDS)
+        weights["w"] *= 1 - lr
+        return weights["w"] ** 2
+
+    widget = LRFinderWidget(
+        RestoringStep(train_fn, save=weights.copy, restore=weights.update), finder=LearningRateFinder(num_steps=40)
+    )
+    bench, button = widget._bench, widget_of(widget, ipywidgets.Button, description="Clear")
+    model = bench.verify if tab == "Verify" else bench.schedule_trial
+    widget.selected_lr = 0.1
+    widget._body.tabs.open(tab)
+    widget._pump.flush()
+    click(widget, name)
+    wait_until(lambda: model.is_under_way and button.disabled)
+    with pytest.raises(RuntimeError, match="trainings are under way"):
+        widget.clear()
+    gate.set()
+    wait_until(lambda: model.has_result and not button.disabled)
+    click(widget, "Clear")
+    wait_until(lambda: button.disabled)
+    frame = model.frame()
+    assert (frame.result, frame.lines, frame.conclusion, widget.selected_lr) == (None, {}, "", None)
     widget.close()
 
 

@@ -116,7 +116,19 @@ class Guide:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is; `left_seconds` is None while unknown or over."""
+    """How far a run is.
+
+    Parameters
+    ----------
+    left_seconds
+        None while unknown or over.
+    stop_reason
+        None while it goes on.
+    is_displaced
+        Whether another run of the model has stopped it.
+    is_stopping
+        Whether it ends after the step under way.
+    """
 
     state: RunState
     num_done: int
@@ -126,6 +138,8 @@ class Progress:
     elapsed_seconds: float
     left_seconds: float | None
     stop_reason: StopReason | None
+    is_displaced: bool = False
+    is_stopping: bool = False
 
 
 @dataclass(frozen=True)

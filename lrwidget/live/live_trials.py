@@ -13,6 +13,7 @@ from lrwidget.live.run import Run
 from lrwidget.live.run_state import RunState
 from lrwidget.live.series import Series
 from lrwidget.live.trial_lines import LineMaker
+from lrwidget.live.words import STOPPING, duration
 from lrwidget.result import StepRecord
 from lrwidget.verify import TrialRecord
 from lrwidget.verify_result import VerifyResult
@@ -52,6 +53,11 @@ class LiveTrials:
     def is_under_way(self) -> bool:
         """Whether there is a run whose end has not been followed."""
         return self._run is not None
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the run ends after the step under way."""
+        return self._run is not None and self._run.is_unwanted()
 
     def forget(self, num_steps: int) -> None:
         """Forget what came out; trainings of so many steps are next."""
@@ -113,9 +119,10 @@ class LiveTrials:
         """How far the run of so many trainings is: as a share and in words."""
         run = self._run
         if run is None or not self.series:
-            return (0.0, "starting") if run is not None else (0.0, "")
+            return 0.0, "" if run is None else STOPPING if self.is_stopping else "starting"
         each, trial = self.lines.num_steps, len(self.series) - 1
         done = trial * each + len(self.series[-1])  # the steps that early ends have saved count as done
         rate = run.steps_per_second()
-        left = None if rate is None else (each * num_trials - done) / rate
-        return done / (each * num_trials), verify_words.progress(trial, num_trials, done, each * num_trials, left)
+        rest = "" if rate is None else f"{duration((each * num_trials - done) / rate)} left"
+        rest = STOPPING if self.is_stopping else rest
+        return done / (each * num_trials), verify_words.progress(trial, num_trials, done, each * num_trials, rest)

@@ -29,4 +29,6 @@ def progress_of(run: Run[Any], ended: bool, num_steps: int) -> Progress:
         elapsed_seconds=run.elapsed_seconds(),
         left_seconds=None if rate is None or ended else max(0, num_steps - num_done) / rate,
         stop_reason=run.stop_reason if ended else None,
+        is_displaced=run.is_displaced,
+        is_stopping=run.is_unwanted() and not ended,
     )

@@ -266,7 +266,7 @@ class ScheduleModel:
         """Keep a user's value, unless it cannot be read or is impossible whatever the other values are."""
         try:
             value = read()
-            if parameter.kind in ("lr", "total", "count"):
+            if parameter.kind in ("lr", "total", "count") or parameter.scale == "log":
                 value = parameter.checked(value)
         except (TypeError, ValueError) as error:
             self._refusal = str(error)

@@ -68,6 +68,13 @@ class ScheduleTrialModel(TrialsModel):
             self._is_verifying = is_verifying
             self._trials.follow()
 
+    def clear(self) -> None:
+        """Forget what came out; a trial under way goes on."""
+        with self._lock:
+            if not self._trials.is_under_way:
+                self._trials.forget(self._steps_of_each)
+                self._tried = self._ending = None
+
     def make_job(self, train_step: TrainStep | None) -> ScheduleTrial:
         """The trial of the schedule as it stands.
 
@@ -108,6 +115,7 @@ class ScheduleTrialModel(TrialsModel):
             fraction, progress = trials.progress(len(_PLACES))
             return ScheduleTrialFrame(
                 state=trials.state,
+                is_stopping=trials.is_stopping,
                 rows=self._rows(),
                 lines=dict(trials.lines.lines),
                 names=_NAMES,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from lrwidget.axes import short_number
 from lrwidget.live.schedule_trial import TriedSchedule
 from lrwidget.live.schedule_trial_frames import CONSTANT, SCHEDULE
+from lrwidget.live.words import DISPLACED
 from lrwidget.result import StopReason
 from lrwidget.trials import Standing, tail_length
 from lrwidget.verify_result import VerifyResult
@@ -97,7 +98,7 @@ def ending(result: VerifyResult, is_displaced: bool = False) -> Ending:
 
 
 def _stopped(result: VerifyResult, is_displaced: bool) -> str:
-    why = ", because another run of this model began" if is_displaced else ""
+    why = f", {DISPLACED}" if is_displaced else ""
     place = len(result.trials) - 1
     if place < 0 or not len(result.trials[place].losses):
         return f"Stopped before the first step{why}: there is nothing to compare."

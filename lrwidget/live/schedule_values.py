@@ -38,11 +38,11 @@ class Control:
     parameter
         What it is.
     value
-        Where a slider stands: a number, a word, yes or no, None where there is no slider.
+        Where a slider stands, within its range: a number, a word, yes or no, None where there is no slider.
     text
-        The value in writing; what `typed_value` reads.
+        The value in writing, whatever the range; what `typed_value` reads.
     low, high
-        The range of the slider, the value included.
+        The range of the slider.
     unit
         What stands behind the text.
     """
@@ -96,12 +96,14 @@ def as_control(parameter: Parameter, value: Any, scale: Scale) -> Control:
     """Give a kept value as it is shown."""
     low, high, unit = parameter.low, parameter.high, parameter.unit
     if parameter.kind == "steps":
-        low, high = max(low, parameter.least), max(1.0, round(high * scale.total_steps))
+        low = 0 if parameter.none_at_zero else max(low, parameter.least)
+        high = max(1.0, round(high * scale.total_steps))
     if parameter.kind in ("steps", "milestones") and scale.by_share:
         low, high, unit = parameter.low, parameter.high, "of total"
-    if parameter.kind in ("choice", "flag", "milestones"):
-        return Control(parameter, value, _text(parameter, value, scale), low, high, unit)
-    return Control(parameter, value, _text(parameter, value, scale), min(low, value), max(high, value), unit)
+    text = _text(parameter, value, scale)
+    if parameter.kind not in ("choice", "flag", "milestones"):
+        value = type(value)(min(max(value, low), high))
+    return Control(parameter, value, text, low, high, unit)
 
 
 def _text(parameter: Parameter, value: Any, scale: Scale) -> str:

@@ -26,6 +26,8 @@ class TrialsFrame:
     ----------
     state
         Where the newest run of them stands.
+    is_stopping
+        Whether it ends after the step under way.
     lines, names
         The curve of each training that has one, and what it is called, by its place.
     best_place
@@ -55,6 +57,7 @@ class TrialsFrame:
     """
 
     state: RunState
+    is_stopping: bool
     lines: dict[int, TrialLine]
     names: dict[int, str]
     best_place: int | None

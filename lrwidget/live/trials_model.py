@@ -63,6 +63,11 @@ class TrialsModel:
         """Whether there is a run whose end no frame has shown."""
         return self._trials.is_under_way
 
+    @property
+    def has_result(self) -> bool:
+        """Whether there is something that came out."""
+        return self._trials.result is not None
+
     # --- inside: the lock is held ---
 
     @property

@@ -74,16 +74,20 @@ class VerifyModel(TrialsModel):
             self._trials.follow()
             if not self._trials.is_under_way:
                 self._forget()
-                self._is_around, self._refusal = True, ""
+                self._is_around, self._refusal, self._note = True, "", ""
 
     def follow(self, frame: Frame) -> None:
         """Take in what the rest of the widget shows: the selected rate, the settings, the newest range test."""
         with self._lock:
             self._heed(frame)
             self._selected_lr = frame.guide.selected_lr
-            if frame.num_begun != self._num_range_tests:
+            self._trials.follow()
+            # A range test ends a verification under way, and what has become of that is seen first.
+            if frame.num_begun != self._num_range_tests and not self._trials.is_under_way:
+                is_overtaken = self._trials.result is not None and self._trials.is_displaced
                 self._num_range_tests = frame.num_begun
                 self.follow_selected()  # another curve: what came out before was about another suggestion
+                self._note = verify_words.OVERTAKEN if is_overtaken else ""
 
     def make_job(self, train_step: TrainStep) -> Verification:
         """The verification of the rates in the list.
@@ -110,7 +114,7 @@ class VerifyModel(TrialsModel):
         with self._lock:
             self._trials.begin(run, self._steps_of_each)
             self._job = job
-            self._is_around = False  # what is compared must not change with the marker
+            self._is_around, self._refusal = False, ""  # what is compared must not change with the marker
 
     # --- what there is to know ---
 
@@ -127,12 +131,13 @@ class VerifyModel(TrialsModel):
             self._plan_around()
             trials.draw([self._place(lr) for lr in self._begun_lrs()], len(self._lrs))
             result = trials.result
-            conclusion = "" if result is None else verify_words.conclusion(result)
+            conclusion = "" if result is None else verify_words.conclusion(result, len(self._lrs), trials.is_displaced)
             best = None if result is None else result.best_lr
             fraction, progress = trials.progress(len(self._lrs))
             rows = self._rows()
             return VerifyFrame(
                 state=trials.state,
+                is_stopping=trials.is_stopping,
                 rows=rows,
                 lines=dict(trials.lines.lines),
                 names={row.place: short_number(row.lr) for row in rows},
@@ -145,7 +150,7 @@ class VerifyModel(TrialsModel):
                 progress=progress,
                 fraction=fraction,
                 conclusion=conclusion,
-                mood="neutral" if result is None else "good" if best is not None else "bad",
+                mood="good" if best is not None else "bad" if result is not None and result.is_compared else "neutral",
                 best_lr=best,
                 beyond_lr=_beyond(result, self._lrs),
                 can_start=bool(self._lrs) and self._is_idle,
@@ -194,7 +199,8 @@ class VerifyModel(TrialsModel):
         return tuple(rows)
 
     def _row(self, place: int, lr: float, standing: Standing | None, best: float | None) -> TrialRow:
-        begun = self._begun_lrs()
+        begun, result = self._begun_lrs(), self._trials.result
+        is_compared = result is not None and result.is_compared
         is_active = self._trials.is_under_way and bool(begun) and _is_same(begun[-1], lr)
         words, detail, rank = "", "", None
         if is_active:
@@ -206,9 +212,9 @@ class VerifyModel(TrialsModel):
         return TrialRow(
             lr=lr,
             place=place,
-            rank=rank if self._trials.result is not None else None,
+            rank=rank if is_compared else None,
             words=words,
-            detail=detail,
+            detail=detail if is_compared or self._trials.is_under_way else "",
             is_active=is_active,
             is_best=best is not None and _is_same(best, lr),
             is_selected=self._selected_lr is not None and _is_same(self._selected_lr, lr),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lrwidget.axes import short_number
-from lrwidget.live.words import duration
-from lrwidget.result import RangeTestResult
+from lrwidget.live.words import DISPLACED, duration
+from lrwidget.result import RangeTestResult, StopReason
 from lrwidget.trials import Standing
 from lrwidget.verify_plan import VerifyPlan, of_trainings
 from lrwidget.verify_result import NO_EFFECT, VerifyResult
@@ -14,6 +14,8 @@ NOT_RESTORED = (
     "Use TorchStep, KerasStep or RestoringStep."
 )
 
+OVERTAKEN = f"The verification was stopped, {DISPLACED}."
+
 
 def budget(plan: VerifyPlan, result: RangeTestResult | None) -> str:
     """What a verification will cost: steps, and the time where a range test tells how long a step takes."""
@@ -22,10 +24,9 @@ def budget(plan: VerifyPlan, result: RangeTestResult | None) -> str:
     return f"{of_trainings(plan.num_lrs, plan.num_steps)}: {plan.total_steps:,} steps{time}"
 
 
-def progress(trial: int, num_trials: int, num_done: int, num_steps: int, seconds_left: float | None) -> str:
-    """How far a verification is."""
-    left = "" if seconds_left is None else f" · {duration(seconds_left)} left"
-    return f"training {trial + 1} of {num_trials} · {num_done:,}/{num_steps:,} steps{left}"
+def progress(trial: int, num_trials: int, num_done: int, num_steps: int, rest: str) -> str:
+    """How far a verification is, and what is said of the rest of it."""
+    return f"training {trial + 1} of {num_trials} · {num_done:,}/{num_steps:,} steps{rest and f' · {rest}'}"
 
 
 def standing(place: Standing, num_steps: int) -> tuple[str, str]:
@@ -44,12 +45,22 @@ def standing(place: Standing, num_steps: int) -> tuple[str, str]:
     return loss, f"{above}, {place.verdict}" if place.verdict in ("as good", "catching up") else above
 
 
-def conclusion(result: VerifyResult) -> str:
-    """What a verification has shown."""
+def conclusion(result: VerifyResult, num_lrs: int, is_displaced: bool = False) -> str:
+    """What a verification of so many rates has shown, and whether another run of the model has stopped it."""
+    if result.stop_reason not in (StopReason.STOPPED, StopReason.INTERRUPTED):
+        return _shown(result)
+    num_told = sum(place.verdict != "not finished" for place in result.ranking)
+    why = f", {DISPLACED}" if is_displaced else ""
+    return f"Stopped after {num_told} of {num_lrs} trainings{why}. {_shown(result)}"
+
+
+def _shown(result: VerifyResult) -> str:
     best, ranking = result.best_lr, result.ranking
     if best is None:
         if result.is_without_effect:
             return NO_EFFECT
+        if not result.is_compared:
+            return "There is nothing to compare."
         if all(place.verdict == "not finished" for place in ranking):
             return "No training came to its end, so there is nothing to compare."
         return "No training ended with a lower loss than it began with: try lower rates."

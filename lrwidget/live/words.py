@@ -9,6 +9,8 @@ from lrwidget.live.reading import Reading
 from lrwidget.live.run_state import RunState
 from lrwidget.result import RangeTestResult, StopReason
 
+DISPLACED = "because another run of this model began"
+STOPPING = "stopping after this step"
 _ENDINGS = {
     StopReason.COMPLETED: "completed",
     StopReason.DIVERGED: "the loss exploded",
@@ -38,7 +40,10 @@ def progress_text(progress: Progress) -> str:
     if progress.state is RunState.IDLE:
         return ""
     if progress.stop_reason is not None:
-        return f"{count} · {_ENDINGS[progress.stop_reason]} · {duration(progress.elapsed_seconds)}"
+        why = f", {DISPLACED}" if progress.is_displaced else ""
+        return f"{count} · {_ENDINGS[progress.stop_reason]}{why} · {duration(progress.elapsed_seconds)}"
+    if progress.is_stopping:
+        return f"{count} · {STOPPING}"
     if progress.state is RunState.PAUSED:
         return f"{count} · paused"
     if progress.num_done == 0:
@@ -70,11 +75,11 @@ def exact_number(value: float) -> str:
 
 
 def short_exponent(text: str) -> str:
-    """``3.20e-02`` as ``3.2e-2``."""
+    """``3.20e-02`` as ``3.2e-2``, ``2.07e+00`` as ``2.07``."""
     mantissa, _, exponent = text.partition("e")
     if "." in mantissa:
         mantissa = mantissa.rstrip("0").rstrip(".")
-    return f"{mantissa}e{int(exponent)}"
+    return f"{mantissa}e{int(exponent)}" if int(exponent) else mantissa
 
 
 def run_summary(settings: LearningRateFinder, result: RangeTestResult | None) -> str:

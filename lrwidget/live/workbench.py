@@ -84,6 +84,26 @@ class Workbench:
         step = self.train_step
         return self.driver.begin(lambda: self.session.settings.repeat_steps(step, num_runs))
 
+    def clear(self) -> None:
+        """Forget all curves, what trainings have shown, and the user's choice; the settings stay.
+
+        Raises
+        ------
+        RuntimeError
+            If a run, a verification or a trial of a schedule is under way.
+        """
+        if self._is_trying:
+            raise RuntimeError("trainings are under way; stop them or wait for their end first")
+        self.session.clear()
+        self.verify.follow_selected()
+        self.schedule_trial.clear()
+
+    def can_clear(self, frame: Frame) -> bool:
+        """Whether there is something to forget, and nothing under way."""
+        is_there = bool(frame.runs) or frame.failure is not None or frame.guide.is_choice
+        has_tried = self.verify.has_result or self.schedule_trial.has_result
+        return (is_there or has_tried) and not (frame.state.is_active or self._is_trying)
+
     def frame(self) -> Frame:
         """What is to be seen now; the schedule hears of the selected rate."""
         self.session.complete()
@@ -96,9 +116,7 @@ class Workbench:
     def has_more(self, frame: Frame) -> bool:
         """Whether, after this frame, there will be another one without anybody asking."""
         is_busy = frame.state.is_active
-        # Asked for an end that no frame has shown, not for one that has come: perhaps it came while this one was drawn.
-        is_trying = self.verify.is_under_way or self.schedule_trial.is_under_way
-        return is_busy or is_trying or self.session.is_incomplete
+        return is_busy or self._is_trying or self.session.is_incomplete
 
     def close(self) -> None:
         """Stop all runs, and wait until the model is restored."""
@@ -106,6 +124,11 @@ class Workbench:
         self.schedule_driver.close()
         if self.verify_driver is not None:
             self.verify_driver.close()
+
+    @property
+    def _is_trying(self) -> bool:
+        # Asked for an end that no frame has shown, not for one that has come: perhaps it came while this one was drawn.
+        return self.verify.is_under_way or self.schedule_trial.is_under_way
 
     def _follow(self, run: Run[Any], job: Job[Any]) -> None:
         self.session.begin(run, getattr(job, "num_steps", None))

@@ -54,7 +54,8 @@ class Body:
             pause=driver.pause,
             resume=driver.resume,
             stop=driver.stop,
-            clear=session.clear,
+            clear=bench.clear,
+            can_clear=bench.can_clear,
         )
         self.marker = Marker(session, act)
         self.range_test = RangeTestTab(session, act, self.marker)

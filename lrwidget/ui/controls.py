@@ -10,10 +10,11 @@ from lrwidget.live.frames import Frame, Progress
 from lrwidget.live.run_state import RunState
 from lrwidget.live.session import Session
 from lrwidget.ui import markup
-from lrwidget.ui.parts import Act, answer_from_here, button, set_traits
+from lrwidget.ui.parts import Act, answer_from_here, button, set_class, set_traits
 from lrwidget.ui.setting import Setting
 
 _SMOOTH = "Weight of the newest loss in the smoothed curve: smaller is smoother. Redraws, never retrains"
+_CSS = ".lrw-is-stopping > :is(.lrw-pause, .lrw-resume, .lrw-stop) { opacity: 0.4; pointer-events: none; }"
 
 
 class Controls:
@@ -30,6 +31,8 @@ class Controls:
         Carries out what the user has asked for, and shows what goes wrong.
     start, pause, resume, stop, clear
         What the buttons do.
+    can_clear
+        Whether there is something to clear.
     """
 
     def __init__(
@@ -42,14 +45,16 @@ class Controls:
         resume: Callable[[], None],
         stop: Callable[[], None],
         clear: Callable[[], None],
+        can_clear: Callable[[Frame], bool],
     ) -> None:
         self._act = act
+        self._can_clear = can_clear
         self._frame: Frame | None = None
         self.run = self._button("Run", "Measure the loss at each learning rate", start, "primary")
         self.pause = self._button("Pause", "Pause after the step under way", pause)
         self.resume = self._button("Resume", "Go on with the run", resume)
         self.stop = self._button("Stop", "Stop after the step under way and keep the curve", stop)
-        self.clear = self._button("Clear", "Forget all curves and your choice", clear)
+        self.clear = self._button("Clear", "Forget all curves, trainings and your choice", clear)
         self._progress = HTML().add_class("lrw-progress")
         self._toolbar = Box([self.run, self.pause, self.resume, self.stop, self.clear, self._progress])
         self._toolbar.add_class("lrw-toolbar").add_class("lrw-is-idle")
@@ -67,8 +72,9 @@ class Controls:
             "smooth_factor": Setting(session, act, "smooth_factor", "smooth", _SMOOTH, _log_slider(-2.5, 0.0, 0.05)),
         }
         self._refusal = HTML()
+        style = HTML(f"<style>{_CSS}</style>").add_class("lrw-style")
         grid = Box([setting.box for setting in self.settings.values()]).add_class("lrw-settings")
-        self.box = VBox([self._toolbar, grid, self._refusal]).add_class("lrw-controls")
+        self.box = VBox([style, self._toolbar, grid, self._refusal]).add_class("lrw-controls")
 
     def listen_from_here(self) -> None:
         """Called while a click is handled that starts a run."""
@@ -81,10 +87,8 @@ class Controls:
             self._render_progress(frame.progress)
         if last is None or last.refusal != frame.refusal:
             self._refusal.value = markup.refusal(frame.refusal)
-        can_clear = bool(frame.runs) or frame.failure is not None or frame.guide.is_choice
-        is_busy = frame.state.is_active
-        set_traits(self.run, disabled=is_busy)
-        set_traits(self.clear, disabled=is_busy or not can_clear)
+        set_traits(self.run, disabled=frame.state.is_active)
+        set_traits(self.clear, disabled=not self._can_clear(frame))
         for setting in self.settings.values():
             setting.render()
 
@@ -94,6 +98,7 @@ class Controls:
             with self._toolbar.hold_sync():  # never seen without a state
                 self._toolbar.remove_class(f"lrw-is-{self._state}").add_class(f"lrw-is-{progress.state}")
             self._state = progress.state
+        set_class(self._toolbar, "lrw-is-stopping", progress.is_stopping)
 
     def _button(self, name: str, tooltip: str, action: Callable[[], None], style: str = "") -> Button:
         made = button(name, tooltip, name.lower(), self._act, action)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ipywidgets import Box, Checkbox, FloatLogSlider, FloatSlider, IntSlider, Label, Text, ToggleButtons
 
 from lrwidget.live.schedule_values import Control
+from lrwidget.ui import sliders
 from lrwidget.ui.parts import set_traits
 
-_SAME = 0.501  # steps of a slider: the browser puts a value that lies between two of them onto the nearer one
 _LABEL_WIDTH = "10.5em"
 _SLIDERS = (FloatLogSlider, FloatSlider, IntSlider)
 
@@ -68,35 +69,21 @@ class ValueControl:
         set_traits(self._unit, value=control.unit)
 
     def _render_slider(self, slider: Any, control: Control) -> None:
-        """Set the range and the value, in an order in which the range never cuts the value off.
-
-        One message each: of several values in one the browser takes the value first, and cuts it to the old range.
-        """
-        low, high = control.low, control.high
-        if isinstance(slider, FloatLogSlider):
-            low, high = math.log10(low), math.log10(high)
-        set_traits(slider, min=min(low, slider.min))
+        """Set the upper end and the value, in an order in which the end never cuts the value off."""
+        high = math.log10(control.high) if isinstance(slider, FloatLogSlider) else control.high
         set_traits(slider, max=max(high, slider.max))
-        if not self._shows(control.value):
-            slider.value = control.value
-        set_traits(slider, min=low)
+        sliders.put(slider, control.value)
         set_traits(slider, max=high)
 
-    def _shows(self, value: Any) -> bool:
-        """Whether the input stands where this value belongs."""
-        slider, shown = self.input, self.input.value
-        if isinstance(slider, FloatLogSlider):
-            return bool(abs(math.log10(shown) - math.log10(value)) < _SAME * slider.step)
-        if isinstance(slider, FloatSlider):
-            return bool(abs(shown - value) < _SAME * slider.step)
-        return bool(shown == value)
-
     def _on_input_change(self, change: Any) -> None:
-        if self._shows(self._control.value):
-            return  # moved by `render`, or by the browser onto its next step: not by the user
-        value = change["new"]
-        if isinstance(value, float):
-            value = round(value) if isinstance(self._control.value, int) else float(f"{value:.6g}")
+        value, shown = change["new"], self._control.value
+        if sliders.stands_for(self.input, shown) if isinstance(self.input, _SLIDERS) else value == shown:
+            return  # moved by `render`, not by the user
+        if isinstance(value, float) and isinstance(shown, int):  # of whole numbers the next one, for a key at least
+            value = max(round(value), shown + 1) if value > change["old"] else min(round(value), shown - 1)
+        elif isinstance(value, float):
+            value = float(f"{value:.6g}")
+        self._control = replace(self._control, value=value)
         self._move(value)
 
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
-
 from ipywidgets import Box, FloatLogSlider, IntSlider, Text
 
 from lrwidget.axes import short_number
 from lrwidget.live.session import Session
 from lrwidget.live.words import exact_number
-from lrwidget.ui.parts import Act, Inputs, set_range, set_traits
-
-_SAME = 1e-6  # relative; the browser computes powers of ten with rounding
+from lrwidget.ui import sliders
+from lrwidget.ui.parts import Act, Inputs, set_traits
 
 
 class Setting:
     """A slider and a box for one field of the settings.
 
-    A slider knows only its own steps: given a value between two of them, the browser moves it to the nearest and
-    reports that back. Such a report is no wish of the user's; the box beside it shows the exact value.
+    The slider stands at its own value nearest to the setting, the box shows the exact one.
 
     Parameters
     ----------
@@ -51,36 +47,16 @@ class Setting:
         """Show the session's value, in the slider only where it stands elsewhere."""
         value = getattr(self._session.settings, self._name)
         with self._inputs.quiet():
-            position = self._position(value)
-            set_range(self.slider, min(self.slider.min, position), max(self.slider.max, position))
-            if not _is_same(self.slider.value, value) and not _is_same(self.slider.value, self._snapped(value)):
-                self.slider.value = value
+            sliders.put(self.slider, value)
             set_traits(self.text, value=_shown(value))
 
     def _take_position(self, value: float) -> None:
-        if not _is_same(value, self._snapped(getattr(self._session.settings, self._name))):
+        if not sliders.stands_for(self.slider, getattr(self._session.settings, self._name)):
             self._session.propose(**{self._name: self._rounded(value)})
-
-    @property
-    def _is_log(self) -> bool:
-        return isinstance(self.slider, FloatLogSlider)
 
     def _rounded(self, value: float) -> float:
         """What the slider means: a position on a logarithmic scale stands for a number with two digits."""
-        return float(f"{value:.1e}") if self._is_log else value
-
-    def _position(self, value: float) -> float:
-        return math.log10(value) if self._is_log else value
-
-    def _snapped(self, value: float) -> float:
-        """The value of the slider's step nearest to it."""
-        low, step = float(self.slider.min), float(self.slider.step)
-        position = low + round((self._position(value) - low) / step) * step
-        return float(10.0**position) if self._is_log else position
-
-
-def _is_same(a: float, b: float) -> bool:
-    return math.isclose(a, b, rel_tol=_SAME)
+        return float(f"{value:.1e}") if isinstance(self.slider, FloatLogSlider) else value
 
 
 def _shown(value: float) -> str:

@@ -73,7 +73,7 @@ class TrialsView:
 
     def _render_trials(self, frame: TrialsFrame, name_of_bar: str) -> None:
         is_busy = frame.state.is_active
-        set_class(self.box, "lrw-is-busy", is_busy)
+        set_class(self.box, "lrw-is-busy", is_busy and not frame.is_stopping)  # there is something to stop
         set_traits(self.start, disabled=not frame.can_start)
         set_traits(self.num_steps, value=str(frame.num_steps), disabled=is_busy)
         set_traits(self.log, value=frame.log)

@@ -203,14 +203,14 @@ class LRFinderWidget(PublicTraits):
         return None if run is None else wait_for(run, self._pump, timeout)
 
     def clear(self) -> None:
-        """Forget all curves and the user's choice.
+        """Forget all curves, what the Verify and Schedule tabs have tried, and the user's choice.
 
         Raises
         ------
         RuntimeError
-            If a run is under way.
+            If a run, a verification or a trial of a schedule is under way.
         """
-        self._session.clear()
+        self._bench.clear()
         self._settle()
 
     def close(self) -> None:

@@ -103,6 +103,21 @@ def test_one_cycle_by_keyboard_is_pytorchs(lab: LabPage) -> None:
     lab.button("Overwrite").wait_for()
 
 
+def test_what_is_typed_beyond_a_slider_stays(lab: LabPage) -> None:
+    """A number beyond a slider's ends or between its steps stays as typed; keys move on from the slider's end."""
+    open_tab(lab)
+    typed = {"Lowest momentum": 0.37, "Peak ÷ start": 2000.0, "Start ÷ end": 12345678.0, "Peak LR": 1.234e-9}
+    arguments = "[model.schedule.arguments[key] for key in ('base_momentum', 'div_factor', 'final_div_factor', 'peak')]"
+    for label, value in typed.items():
+        box = text_box(lab, label)
+        box.fill(str(value))
+        box.press("Enter")
+    lab.page.wait_for_timeout(1000)  # time for the browser to answer
+    assert lab.evaluate(arguments) == list(typed.values())
+    lab.output.locator(".lrw-value:has-text('Lowest momentum')").get_by_role("slider").press("ArrowRight")
+    lab.wait_until("model.schedule.arguments['base_momentum'] == 0.501")
+
+
 def test_download_and_copy(lab: LabPage) -> None:
     """The CSV comes as a file; the code can be selected by keyboard alone, and no cell is touched by the keys."""
     open_tab(lab)

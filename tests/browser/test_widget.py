@@ -72,6 +72,17 @@ def test_a_stop_while_paused_restores_too(lab: LabPage, widget: Widget) -> None:
     assert lab.evaluate("weights['steps']") == 0
 
 
+def test_stop_is_dimmed_at_once(lab: LabPage, widget: Widget) -> None:
+    """While the step under way goes on, Stop is dimmed, and the progress says what is waited for."""
+    lab.evaluate("0", before="seconds = 3")
+    widget.button("Run").click()
+    widget.wait_for_state("running")
+    widget.button("Stop").click()
+    widget.root.get_by_text("0/100 · stopping after this step").wait_for(timeout=2000)
+    assert widget.button("Stop").evaluate("button => getComputedStyle(button).opacity") == "0.4"
+    widget.wait_for_state("stopped")
+
+
 def test_smoothing_redraws_and_never_trains(lab: LabPage, measured: Widget) -> None:
     """Moving the smoothing slider changes the line on the screen without a single step."""
     num_calls = lab.evaluate("num_calls")
@@ -96,6 +107,22 @@ def test_settings_apply_to_the_next_run(lab: LabPage, measured: Widget) -> None:
     lab.wait_until("widget.result is not None and len(widget.result) == 60")
     assert lab.evaluate("[widget.result.lrs[0], widget.result.lrs[-1]] == [widget.min_lr, widget.max_lr]")
     measured.wait_for_points(60)
+
+
+def test_settings_that_a_slider_cannot_show_stay(lab: LabPage, widget: Widget) -> None:
+    """What lies between a slider's steps or beyond its ends stays as it was set or typed; keys move on from there."""
+    settings = "[widget.num_steps, widget.min_lr, widget.max_lr, widget.smooth_factor]"
+    odd = [75, 3e-11, 5.55e5, 1e-3]
+    lab.evaluate("0", before=f"{settings} = {odd}")
+    lab.page.wait_for_timeout(1000)  # time for the browser to answer
+    assert lab.evaluate(settings) == odd
+    for label, text in (("steps", "2"), ("min LR", "2e-12"), ("max LR", "1234"), ("smooth", "1e-5")):
+        widget.type_into(label, text)
+    lab.page.wait_for_timeout(1000)
+    assert lab.evaluate(settings) == [2, 2e-12, 1234, 1e-5]
+    widget.slider("steps").press("ArrowRight")
+    widget.slider("max LR").press("ArrowLeft")
+    lab.wait_until("(widget.num_steps, widget.max_lr) == (20, 79.0)")  # a step from where they stood, 10 and 100
 
 
 def test_limits_cannot_cross(lab: LabPage, widget: Widget) -> None:
