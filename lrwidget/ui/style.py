@@ -178,6 +178,9 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 /* On a busy page bqplot can leave the axes as they were before the figure had a width. It draws them anew when the
    width changes, as it does here once the marks are there. */
 .lrw-figure:not(:has(.g_legend)) { width: calc(100% - 1px); }
+/* JupyterLab lets the browser leave cells alone that are out of sight. Of a figure that is drawn meanwhile Chromium
+   goes on to show the axes as they were at first, wherever bqplot has put them since. */
+.jp-Cell:has(.lrw-figure) { content-visibility: visible !important; }
 /* Tooltips of figures hang on the page, outside of the widget. */
 .bqplot_mark_tooltip:has(.lrw-tooltip) { padding: 2px 6px; border: 1px solid var(--jp-border-color2, #d9dee3);
   border-radius: 4px; background: var(--jp-layout-color1, #ffffff); box-shadow: 0 2px 6px rgb(0 0 0 / 25%);
