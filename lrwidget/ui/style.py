@@ -58,6 +58,11 @@ CSS = """
 }
 .lrwidget * { box-sizing: border-box; }
 .lrwidget .lrw-style { display: none; }
+/* Once the kernel is gone ipywidgets puts a broken link before every widget of the tree; one line says it for all. */
+.lrwidget .jupyter-widgets-disconnected::before { display: none; }
+.lrwidget.jupyter-widgets-disconnected::before { content: "The kernel is gone: run the cell again"; display: block;
+  align-self: stretch; margin: var(--lrw-gap) var(--lrw-gap) 0; padding: 5px 12px; border-radius: 4px;
+  border-left: 3px solid var(--lrw-bad); background: var(--lrw-soft); color: var(--lrw-text); font: inherit; }
 .lrwidget .lrw-explained { display: contents; }
 .lrwidget :is(input, select) { font-family: inherit; }
 .lrwidget select { appearance: none; border-radius: 4px; background-color: transparent; color: var(--lrw-text);
