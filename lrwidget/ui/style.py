@@ -86,7 +86,8 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrwidget .lrw-toolbar > .lrw-progress { flex: 1 1 240px; min-width: 0; }
 @container (min-width: 600px) { .lrwidget .lrw-toolbar > .lrw-progress { margin-left: 10px; } }
 @container (max-width: 440px) { .lrwidget .lrw-toolbar > button { min-width: 0; padding: 0 10px; } }
-.lrw-progress:not(:has(.lrw-bar)) { display: none; }
+.lrw-progress { min-height: 28px; }  /* its room before there is one: with a run nothing is to move */
+@container (max-width: 440px) { .lrw-progress { min-height: 46px; } }
 .lrw-is-idle .lrw-pause, .lrw-is-idle .lrw-stop, .lrw-is-done .lrw-pause, .lrw-is-done .lrw-stop,
 .lrw-is-stopped .lrw-pause, .lrw-is-stopped .lrw-stop, .lrw-is-failed .lrw-pause, .lrw-is-failed .lrw-stop {
   opacity: 0.4; pointer-events: none;

@@ -61,3 +61,19 @@ def test_tabs_by_keyboard(lab: LabPage, widget: Widget) -> None:
     for _ in range(12):
         lab.page.keyboard.press("Tab")
         assert lab.page.evaluate("document.activeElement.checkVisibility({visibilityProperty: true})")
+
+
+@pytest.mark.parametrize("width", [480, 700, 1000])
+def test_a_run_moves_nothing(lab: LabPage, width: int) -> None:
+    """Where the bar of the run has a row of its own, the room for it is there before."""
+    lab.page.set_viewport_size({"width": width, "height": 1000})
+    lab.open(lab.server.add_notebook("look.ipynb", TRAINING, "seconds = 0.02" + WIDGET))
+    lab.run_all()
+    widget = Widget(lab)
+    place = "root => root.querySelector('.lrw-figure').getBoundingClientRect().top - root.getBoundingClientRect().top"
+    before = widget.root.evaluate(place)
+    widget.button("Run").click()
+    widget.wait_until_it_grows(times=2)
+    assert widget.root.evaluate(place) == before
+    widget.wait_for_state("done")
+    assert widget.root.evaluate(place) == before
