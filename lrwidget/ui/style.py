@@ -266,6 +266,7 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrw-advice { color: var(--lrw-faint); }
 .lrw-failure { padding: 8px 12px; border-radius: 4px; border: 1px solid var(--lrw-bad);
   background: var(--lrw-soft); overflow-wrap: anywhere; }
+.lrw-failure > div:first-child { max-height: 160px; overflow: auto; }
 .lrw-failure pre { margin: 6px 0; padding: 6px 8px; overflow-x: auto; background: var(--lrw-card);
   color: var(--lrw-text); border-radius: 3px; font-size: 12px; white-space: pre-wrap;
   word-break: normal; overflow-wrap: anywhere; max-height: 300px; }
