@@ -138,8 +138,9 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
   border: 1px solid var(--lrw-edge); border-radius: 4px;
   background: var(--lrw-card); color: var(--lrw-text); font-size: 12px; line-height: 1.4; text-align: left;
   white-space: normal; box-shadow: 0 2px 6px rgb(0 0 0 / 25%); visibility: hidden; pointer-events: none; }
-.lrw-tabs > .lm-TabBar .lm-TabBar-tab:is(:hover, :focus-visible)::after { visibility: visible;
-  transition: visibility 0s 0.6s; }
+/* None for the open tab, whose controls it would cover, and one at a time: the mouse comes before the keyboard. */
+.lrw-tabs > .lm-TabBar .lm-TabBar-tab:not(.lm-mod-current):is(:hover,
+  .lm-TabBar-content:not(:has(:hover)) > :focus-visible)::after { visibility: visible; transition: visibility 0s 0.6s; }
 .lrw-tabs > .lm-TabBar .lm-TabBar-tab:nth-child(n + 3)::after { left: auto; right: 0; }
 .lrwidget .lrw-tabs .widget-tab-contents > * { margin: 0; overflow: visible; }
 .lrw-view-bar { display: flex; flex-flow: row wrap; justify-content: space-between; gap: 4px 16px;

@@ -49,6 +49,14 @@ def test_every_control_has_a_name_and_a_tooltip(lab: LabPage, widget: Widget) ->
     assert head.evaluate(tip) == "hidden"
     head.hover()
     lab.page.wait_for_function(f"head => ({tip})(head) === 'visible'", arg=head.element_handle())
+    head.click()
+    lab.page.wait_for_timeout(800)
+    assert head.evaluate(tip) == "hidden"  # it would cover the controls of the tab that is open now
+    lab.page.keyboard.press("ArrowRight")
+    widget.tab("Range test").hover()
+    shown = "heads => heads.filter(head => getComputedStyle(head, '::after').visibility === 'visible').length"
+    lab.page.wait_for_timeout(800)
+    assert widget.root.get_by_role("tab").evaluate_all(shown) == 1
 
 
 def test_tabs_by_keyboard(lab: LabPage, widget: Widget) -> None:
