@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import random
+import re
 import threading
 import time
 import weakref
@@ -22,6 +24,7 @@ from ipywidgets.widgets.widget import _instances
 from lrwidget import LearningRateFinder, LRFinderWidget, RestoringStep, StopReason
 from lrwidget.live.runs import MOST_PAST_RUNS
 from lrwidget.ui import pump as pump_module
+from lrwidget.ui.marks import PAST, past_colour
 from lrwidget.ui.parts import tree
 from lrwidget.ui.pump import Pump
 
@@ -608,13 +611,34 @@ def test_picture_beside_the_widget(monkeypatch: pytest.MonkeyPatch) -> None:
     widget = LRFinderWidget(good_curve)
     widget._ipython_display_()
     assert list(shown[0]) == ["text/plain", "application/vnd.jupyter.widget-view+json"]
+    assert "idle" not in shown[0]["text/plain"]  # which is still there after a run
     widget.run()
     widget._ipython_display_()
+    widget.selected_lr = 1e-3
     widget.clear()
-    empty, picture, cleared = handles[0].contents
+    empty, picture, chosen, cleared = handles[0].contents
     assert (empty, cleared) == ("", "")
-    assert "<svg" in picture
-    assert handles[1].contents == [picture, ""]
+    assert "Selected" not in drawn(picture)
+    assert "Selected LR 1e-3" in drawn(chosen)
+    assert handles[1].contents == [picture, chosen, ""]
+
+
+def test_each_run_that_is_kept_has_a_colour_of_its_own() -> None:
+    """In both themes there are as many colours as earlier runs, and the numbers of those follow each other."""
+    assert len({past_colour(number) for number in range(3, 3 + MOST_PAST_RUNS)}) == MOST_PAST_RUNS
+    assert [len(set(colours)) for colours in PAST.values()] == [MOST_PAST_RUNS] * 2
+
+
+def test_versions_in_the_names_of_rules_are_written_as_versions() -> None:
+    """The list of rules says 2.5.3, and a blank where a name has an underscore."""
+    names = set(LRFinderWidget(good_curve)._body.range_test.view_bar.rule.options)
+    assert {"lightning before 2.5.3", "explosion tenth"} <= names
+
+
+def drawn(page: str) -> str:
+    """The SVG in the image of a page."""
+    [code] = re.findall(r'<img [^>]*src="data:image/svg\+xml;base64,([^"]*)">', page)
+    return base64.b64decode(code).decode()
 
 
 def test_verify_and_repeat(live: None) -> None:

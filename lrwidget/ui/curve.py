@@ -110,6 +110,11 @@ class CurveView:
         )
         self._hover.on_element_click(lambda _, content: marker.choose_near(content["data"]["data"]["x"]))
 
+    @property
+    def is_zoomed(self) -> bool:
+        """Whether the figure shows a part of the curve that the user has picked."""
+        return self._is_zoomed
+
     # --- intents ---
 
     def zoom(self, is_on: bool) -> None:

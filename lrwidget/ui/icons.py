@@ -30,6 +30,7 @@ def css() -> str:
     rules = [
         '.lrwidget [class*="lrw-icon-"]::before { content: ""; display: inline-block; flex: none; width: 12px; '
         "height: 12px; margin-right: 6px; vertical-align: -1px; background: currentColor; "
+        "color: inherit; padding: 0; align-self: auto; "  # as they are also where the kernel is gone
         "-webkit-mask: var(--lrw-icon) center / contain no-repeat; mask: var(--lrw-icon) center / contain no-repeat; }"
     ]
     rules += [

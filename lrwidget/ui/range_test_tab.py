@@ -9,7 +9,7 @@ from lrwidget.live.session import Session
 from lrwidget.ui.curve import CurveView
 from lrwidget.ui.legend import Legend
 from lrwidget.ui.marker import Marker
-from lrwidget.ui.parts import Act
+from lrwidget.ui.parts import Act, set_traits
 from lrwidget.ui.view_bar import ViewBar
 
 
@@ -30,10 +30,13 @@ class RangeTestTab:
         self.curve = CurveView(marker, act)
         self.view_bar = ViewBar(session, act, self.curve)
         self.legend = Legend(session, act)
-        self.box = VBox([self.view_bar.box, self.curve.box, marker.slider_box, self.legend.box])
+        self._slider_box = marker.slider_box
+        self.box = VBox([self.view_bar.box, self.curve.box, self._slider_box, self.legend.box])
 
     def render(self, frame: Frame) -> None:
         """Show this frame."""
         self.view_bar.render(frame)
         self.curve.render(frame)
+        # It spans the whole range, so under a part of it the slider would stand where the marker is not.
+        set_traits(self._slider_box.layout, visibility="hidden" if self.curve.is_zoomed else None)
         self.legend.render(frame)

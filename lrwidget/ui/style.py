@@ -58,6 +58,11 @@ CSS = """
 }
 .lrwidget * { box-sizing: border-box; }
 .lrwidget .lrw-style { display: none; }
+/* Once the kernel is gone ipywidgets puts a broken link before every widget of the tree; one line says it for all. */
+.lrwidget .jupyter-widgets-disconnected::before { display: none; }
+.lrwidget.jupyter-widgets-disconnected::before { content: "The kernel is gone: run the cell again"; display: block;
+  align-self: stretch; margin: var(--lrw-gap) var(--lrw-gap) 0; padding: 5px 12px; border-radius: 4px;
+  border-left: 3px solid var(--lrw-bad); background: var(--lrw-soft); color: var(--lrw-text); font: inherit; }
 .lrwidget .lrw-explained { display: contents; }
 .lrwidget :is(input, select) { font-family: inherit; }
 .lrwidget select { appearance: none; border-radius: 4px; background-color: transparent; color: var(--lrw-text);
@@ -81,7 +86,8 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrwidget .lrw-toolbar > .lrw-progress { flex: 1 1 240px; min-width: 0; }
 @container (min-width: 600px) { .lrwidget .lrw-toolbar > .lrw-progress { margin-left: 10px; } }
 @container (max-width: 440px) { .lrwidget .lrw-toolbar > button { min-width: 0; padding: 0 10px; } }
-.lrw-progress:not(:has(.lrw-bar)) { display: none; }
+.lrw-progress { min-height: 28px; }  /* its room before there is one: with a run nothing is to move */
+@container (max-width: 440px) { .lrw-progress { min-height: 46px; } }
 .lrw-is-idle .lrw-pause, .lrw-is-idle .lrw-stop, .lrw-is-done .lrw-pause, .lrw-is-done .lrw-stop,
 .lrw-is-stopped .lrw-pause, .lrw-is-stopped .lrw-stop, .lrw-is-failed .lrw-pause, .lrw-is-failed .lrw-stop {
   opacity: 0.4; pointer-events: none;
@@ -132,8 +138,11 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
   border: 1px solid var(--lrw-edge); border-radius: 4px;
   background: var(--lrw-card); color: var(--lrw-text); font-size: 12px; line-height: 1.4; text-align: left;
   white-space: normal; box-shadow: 0 2px 6px rgb(0 0 0 / 25%); visibility: hidden; pointer-events: none; }
-.lrw-tabs > .lm-TabBar .lm-TabBar-tab:is(:hover, :focus-visible)::after { visibility: visible;
-  transition: visibility 0s 0.6s; }
+/* None for the open tab, whose controls it would cover, and one at a time: the mouse comes before the keyboard. */
+.lrw-tabs > .lm-TabBar .lm-TabBar-tab:not(.lm-mod-current):is(:hover,
+  .lm-TabBar-content:not(:has(:hover)) > :focus-visible)::after { visibility: visible; transition: visibility 0s 0.6s; }
+/* Lumino puts the last tab, and with it its tooltip, behind what is below. */
+.lrw-tabs > .lm-TabBar .lm-TabBar-tab:is(:hover, :focus-visible) { z-index: 5 !important; }
 .lrw-tabs > .lm-TabBar .lm-TabBar-tab:nth-child(n + 3)::after { left: auto; right: 0; }
 .lrwidget .lrw-tabs .widget-tab-contents > * { margin: 0; overflow: visible; }
 .lrw-view-bar { display: flex; flex-flow: row wrap; justify-content: space-between; gap: 4px 16px;
@@ -178,6 +187,9 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 /* On a busy page bqplot can leave the axes as they were before the figure had a width. It draws them anew when the
    width changes, as it does here once the marks are there. */
 .lrw-figure:not(:has(.g_legend)) { width: calc(100% - 1px); }
+/* JupyterLab lets the browser leave cells alone that are out of sight. Of a figure that is drawn meanwhile Chromium
+   goes on to show the axes as they were at first, wherever bqplot has put them since. */
+.jp-Cell:has(.lrw-figure) { content-visibility: visible !important; }
 /* Tooltips of figures hang on the page, outside of the widget. */
 .bqplot_mark_tooltip:has(.lrw-tooltip) { padding: 2px 6px; border: 1px solid var(--jp-border-color2, #d9dee3);
   border-radius: 4px; background: var(--jp-layout-color1, #ffffff); box-shadow: 0 2px 6px rgb(0 0 0 / 25%);
@@ -257,6 +269,7 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrw-advice { color: var(--lrw-faint); }
 .lrw-failure { padding: 8px 12px; border-radius: 4px; border: 1px solid var(--lrw-bad);
   background: var(--lrw-soft); overflow-wrap: anywhere; }
+.lrw-failure > div:first-child { max-height: 160px; overflow: auto; }
 .lrw-failure pre { margin: 6px 0; padding: 6px 8px; overflow-x: auto; background: var(--lrw-card);
   color: var(--lrw-text); border-radius: 3px; font-size: 12px; white-space: pre-wrap;
   word-break: normal; overflow-wrap: anywhere; max-height: 300px; }

@@ -6,6 +6,11 @@ from tests.browser.widget import Widget
 
 SLOW = "seconds = 0.02; widget.num_steps = 500"
 
+# What is put before the parts of a widget whose kernel is gone: text and colour, each once.
+_SIGNS = """root => [...new Set([root, ...root.querySelectorAll('.jupyter-widgets-disconnected')]
+    .map(element => getComputedStyle(element, '::before')).filter(sign => sign.display !== 'none')
+    .map(sign => sign.content + sign.color))]"""
+
 
 def start(lab: LabPage) -> Widget:
     """Open a widget and start a run of ten seconds."""
@@ -60,9 +65,14 @@ def test_closing_the_widget_during_a_run(lab: LabPage) -> None:
 
 
 def test_kernel_restart_during_a_run(lab: LabPage) -> None:
-    """A restart ends everything without a complaint on the page; run again, the notebook works as before."""
-    start(lab)
+    """A restart ends everything, and one line in the widget says so; run again, the notebook works as before."""
+    widget = start(lab)
     lab.restart_kernel()
+    widget.root.locator(".jupyter-widgets-disconnected").first.wait_for(state="attached")
+    signs = "".join(widget.root.evaluate(_SIGNS))
+    assert "The kernel is gone: run the cell again" in signs
+    assert "\uf127" not in signs  # ipywidgets' broken link,
+    assert "217, 83, 79" not in signs  # and its red, in which the icons of buttons would be
     lab.run_all()
     widget = Widget(lab)
     widget.button("Run").click()

@@ -44,6 +44,22 @@ def test_an_exception_is_shown_as_text_with_its_line(lab: LabPage) -> None:
     alert.wait_for(state="detached")
 
 
+def test_a_long_message_leaves_the_window_to_the_widget(lab: LabPage) -> None:
+    """All of a message of pages can be scrolled to, in a box that leaves the button below it in sight."""
+    long = FAILING.replace('"<img', '"many words " * 1000 + "<img')
+    lab.open(lab.server.add_notebook("failing.ipynb", TRAINING, long))
+    lab.run_all()
+    widget = Widget(lab)
+    widget.button("Run").click()
+    widget.wait_for_state("failed")
+    alert = widget.root.get_by_role("alert")
+    alert.get_by_text("many words").first.wait_for()
+    assert alert.bounding_box()["height"] < 400
+    message = alert.locator("div").first
+    scrolls = "box => box.scrollHeight > 2 * box.clientHeight && getComputedStyle(box).overflowY"
+    assert message.evaluate(scrolls) == "auto"
+
+
 def test_a_blocking_run_raises_too(lab: LabPage) -> None:
     """`run()` shows the error in the widget and raises it in the cell."""
     lab.open(lab.server.add_notebook("raising.ipynb", TRAINING, FAILING, "widget.run()"))

@@ -99,6 +99,7 @@ def test_zoom_pan_and_reset(lab: LabPage, measured: Widget) -> None:
     wait_for_range(measured, lambda low, high: high / low < 1e6)
     low, high = measured.lr_range
     assert low < middle < high
+    measured.marker_slider.wait_for(state="hidden")  # it would stand under another rate than its own
 
     lab.page.mouse.down()
     lab.page.mouse.move(x + 120, y, steps=6)
@@ -120,6 +121,7 @@ def test_zoom_pan_and_reset(lab: LabPage, measured: Widget) -> None:
     measured.button("reset").click()
     wait_for_range(measured, lambda low, high: high / low > 0.9e8)
     assert measured.lr_range == pytest.approx((1e-7, 10.0), rel=0.05)
+    measured.marker_slider.wait_for(state="visible")
 
 
 def test_pictures_to_save(lab: LabPage, measured: Widget, tmp_path: Path) -> None:

@@ -34,6 +34,10 @@ def test_nothing_is_cut_off(lab: LabPage, widget: Widget) -> None:
             lab.page.wait_for_timeout(150)  # figures answer after the page
             widget.wait_until_it_fits()
             assert widget.cut_texts() == [], f"{tab} at {width} pixels"
+    widget.tab("Schedule").click()
+    widget.root.locator(".lrw-schedule-choice select").select_option("Cyclic (PyTorch)")
+    widget.root.get_by_text("per step", exact=True).wait_for()
+    assert widget.cut_texts() == []
 
 
 def test_every_control_has_a_name_and_a_tooltip(lab: LabPage, widget: Widget) -> None:
@@ -49,6 +53,21 @@ def test_every_control_has_a_name_and_a_tooltip(lab: LabPage, widget: Widget) ->
     assert head.evaluate(tip) == "hidden"
     head.hover()
     lab.page.wait_for_function(f"head => ({tip})(head) === 'visible'", arg=head.element_handle())
+    head.click()
+    lab.page.wait_for_timeout(800)
+    assert head.evaluate(tip) == "hidden"  # it would cover the controls of the tab that is open now
+    lab.page.keyboard.press("ArrowRight")
+    widget.tab("Range test").hover()
+    shown = "heads => heads.filter(head => getComputedStyle(head, '::after').visibility === 'visible').length"
+    lab.page.wait_for_timeout(800)
+    assert widget.root.get_by_role("tab").evaluate_all(shown) == 1
+    box = widget.tab("Data").bounding_box()
+    assert box is not None
+    below = {"x": box["x"], "y": box["y"] + 40, "width": 100, "height": 20}
+    before = lab.page.screenshot(clip=below)
+    widget.tab("Data").hover()
+    lab.page.wait_for_timeout(800)
+    assert lab.page.screenshot(clip=below) != before  # the last one's too is seen
 
 
 def test_tabs_by_keyboard(lab: LabPage, widget: Widget) -> None:
@@ -61,3 +80,19 @@ def test_tabs_by_keyboard(lab: LabPage, widget: Widget) -> None:
     for _ in range(12):
         lab.page.keyboard.press("Tab")
         assert lab.page.evaluate("document.activeElement.checkVisibility({visibilityProperty: true})")
+
+
+@pytest.mark.parametrize("width", [480, 700, 1000])
+def test_a_run_moves_nothing(lab: LabPage, width: int) -> None:
+    """Where the bar of the run has a row of its own, the room for it is there before."""
+    lab.page.set_viewport_size({"width": width, "height": 1000})
+    lab.open(lab.server.add_notebook("look.ipynb", TRAINING, "seconds = 0.02" + WIDGET))
+    lab.run_all()
+    widget = Widget(lab)
+    place = "root => root.querySelector('.lrw-figure').getBoundingClientRect().top - root.getBoundingClientRect().top"
+    before = widget.root.evaluate(place)
+    widget.button("Run").click()
+    widget.wait_until_it_grows(times=2)
+    assert widget.root.evaluate(place) == before
+    widget.wait_for_state("done")
+    assert widget.root.evaluate(place) == before

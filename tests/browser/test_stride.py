@@ -96,6 +96,18 @@ def test_axes_that_bqplot_has_misplaced_are_drawn_anew(lab: LabPage) -> None:
     lab.page.wait_for_function(f"(ticks => ticks.length > 15 && !ticks.includes('translate(-9,0)'))({_TICKS})")
 
 
+def test_what_is_drawn_out_of_sight_is_laid_out_at_once(lab: LabPage) -> None:
+    """Chromium keeps wrong axes of figures that it need not lay out at first, so it must lay out those far away too."""
+    lab.open(lab.server.add_notebook("course.ipynb", "print(400 * '\\n')", STRIDE.format(settings="")))
+    lab.run_all()
+    lab.page.wait_for_function("document.querySelectorAll('.lrw-figure:has(.g_legend)').length === 3")
+    lab.cell(0).locator(".jp-InputArea-editor").click()
+    lab.page.wait_for_timeout(500)  # until the browser has given up what it need not show
+    figure = lab.page.locator(".lrw-stride-walk .lrw-figure")
+    assert figure.evaluate("figure => figure.getBoundingClientRect().top > 3 * innerHeight")
+    assert figure.evaluate("figure => figure.checkVisibility({contentVisibilityAuto: true})")
+
+
 @pytest.mark.parametrize("lr", [0.002, 0.00123])
 def test_a_small_rate_fits_its_box(lab: LabPage, lr: float) -> None:
     """All digits that the slider gives a rate are seen, also the last."""
