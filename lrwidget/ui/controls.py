@@ -14,7 +14,6 @@ from lrwidget.ui.parts import Act, answer_from_here, button, set_class, set_trai
 from lrwidget.ui.setting import Setting
 
 _SMOOTH = "Weight of the newest loss in the smoothed curve: smaller is smoother. Redraws, never retrains"
-_CSS = ".lrw-is-stopping > :is(.lrw-pause, .lrw-resume, .lrw-stop) { opacity: 0.4; pointer-events: none; }"
 
 
 class Controls:
@@ -72,9 +71,8 @@ class Controls:
             "smooth_factor": Setting(session, act, "smooth_factor", "smooth", _SMOOTH, _log_slider(-2.5, 0.0, 0.05)),
         }
         self._refusal = HTML()
-        style = HTML(f"<style>{_CSS}</style>").add_class("lrw-style")
         grid = Box([setting.box for setting in self.settings.values()]).add_class("lrw-settings")
-        self.box = VBox([style, self._toolbar, grid, self._refusal]).add_class("lrw-controls")
+        self.box = VBox([self._toolbar, grid, self._refusal]).add_class("lrw-controls")
 
     def listen_from_here(self) -> None:
         """Called while a click is handled that starts a run."""

@@ -93,6 +93,7 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
   opacity: 0.4; pointer-events: none;
 }
 .lrw-toolbar:not(.lrw-is-paused) .lrw-resume, .lrw-is-paused .lrw-pause { display: none; }
+.lrw-is-stopping > :is(.lrw-pause, .lrw-resume, .lrw-stop) { opacity: 0.4; pointer-events: none; }
 .lrw-bar { height: 6px; border-radius: 3px; background: var(--lrw-grid); overflow: hidden; }
 .lrw-bar > div { height: 100%; border-radius: 3px; background: var(--lrw-curve); }
 .lrw-bar-paused > div { background: var(--lrw-raw); }
