@@ -42,7 +42,7 @@ _COLOURS = {
 }
 
 
-def to_svg(result: RangeTestResult) -> str:
+def to_svg(result: RangeTestResult, selected_lr: float | None = None) -> str:
     """Draw the curve, its suggestion and its verdict as an SVG document.
 
     It needs no style sheet, script or font of the page around it, brings its own background, and follows the reader's
@@ -52,6 +52,8 @@ def to_svg(result: RangeTestResult) -> str:
     ----------
     result
         The curve; an empty one gives the words alone.
+    selected_lr
+        The rate that was chosen instead of the suggested one; None if none was.
 
     Returns
     -------
@@ -61,8 +63,8 @@ def to_svg(result: RangeTestResult) -> str:
     footer = list(_footer(result))
     words_top = _TOP + (_PLOT_HEIGHT + _BOTTOM if len(result) else 0)
     height = words_top + _LINE_HEIGHT * len(footer) + 12
-    suggestion = result.suggest()
-    summary = f"{_headline(result)}. {result.diagnosis.message}"
+    headline = _headline(result, selected_lr)
+    summary = f"{headline}. {result.diagnosis.message}"
     return "\n".join(
         [
             '<svg xmlns="http://www.w3.org/2000/svg" class="lrwidget-picture" role="img" '
@@ -72,9 +74,9 @@ def to_svg(result: RangeTestResult) -> str:
             f"<style>@media (prefers-color-scheme: dark) {{ {_dark_rules()} }}</style>",
             f'<rect x="0.5" y="0.5" width="{_WIDTH - 1}" height="{height - 1}" rx="6" {_ink("card")} '
             f'stroke="{_COLOURS["edge"][0]}"/>',
-            _text(_LEFT, 28, _headline(result), "text", 'font-size="15" font-weight="600"'),
+            _text(_LEFT, 28, headline, "text", 'font-size="15" font-weight="600"'),
             _text(_WIDTH - _RIGHT, 28, _ending(result), "faint", 'text-anchor="end"'),
-            *(_Plot(result).elements(suggestion) if len(result) else []),
+            *(_Plot(result).elements(result.suggest(), selected_lr) if len(result) else []),
             *_paragraph(footer, words_top + 14),
             "</svg>",
         ]
@@ -159,7 +161,7 @@ class _Plot:
             self._low_lr, self._high_lr = self._low_lr / 10**0.5, self._high_lr * 10**0.5
         self._width = _WIDTH - _LEFT - _RIGHT
 
-    def elements(self, suggestion: Suggestion) -> Iterator[str]:
+    def elements(self, suggestion: Suggestion, selected_lr: float | None) -> Iterator[str]:
         """All of it, back to front. A nested svg cuts off what leaves the axes."""
         yield from self._axes()
         yield f'<svg x="{_LEFT}" y="{_TOP}" width="{self._width}" height="{_PLOT_HEIGHT}">'
@@ -175,9 +177,13 @@ class _Plot:
             'stroke-linecap="round"/>'
         )
         if suggestion.lr is not None:
-            x = self._x(suggestion.lr)
-            yield f'<path d="M{x:.1f} 0V{_PLOT_HEIGHT}" {_ink("mark")} stroke-width="2" stroke-dasharray="6 4"/>'
+            yield self._mark(suggestion.lr, 'stroke-dasharray="6 4"')
+        if selected_lr is not None:
+            yield self._mark(selected_lr)
         yield "</svg>"
+
+    def _mark(self, lr: float, dashes: str = "") -> str:
+        return f'<path d="M{self._x(lr):.1f} 0V{_PLOT_HEIGHT}" {_ink("mark")} stroke-width="2" {dashes}/>'
 
     def _x(self, lr: float) -> float:
         return self._width * math.log(lr / self._low_lr) / math.log(self._high_lr / self._low_lr)
@@ -216,8 +222,11 @@ def _finite(lrs: FloatArray, losses: FloatArray) -> Iterator[tuple[float, float]
     return zip(lrs[shown].tolist(), losses[shown].tolist(), strict=True)
 
 
-def _headline(result: RangeTestResult) -> str:
+def _headline(result: RangeTestResult, selected_lr: float | None = None) -> str:
     suggestion = result.suggest()
+    if selected_lr is not None:
+        suggested = "none" if suggestion.lr is None else short_number(suggestion.lr)
+        return f"Selected LR {short_number(selected_lr)}, suggested {suggested}"
     if suggestion.lr is None:
         return "No suggested learning rate"
     interval = ""

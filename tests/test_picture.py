@@ -79,6 +79,19 @@ def test_suggestion_is_drawn_where_it_is(good: RangeTestResult) -> None:
     assert any(f"{suggestion.lr:.1e}".replace("e-0", "e-").replace(".0e", "e") in text for text in texts_of(root))
 
 
+def test_a_selected_rate_is_drawn_beside_the_suggestion(good: RangeTestResult) -> None:
+    """A choice is a solid line a decade from the edge, the suggestion stays dashed, and the headline names both."""
+    root = parsed(to_svg(good, selected_lr=1e-6))
+    axes = axes_of(root)
+    dashed, solid = axes.findall(f"{SVG}path")[1:]
+    assert dashed.get("stroke-dasharray")
+    assert not solid.get("stroke-dasharray")
+    assert float(solid.get("d").split()[0][1:]) == pytest.approx(float(axes.get("width")) / 7, abs=0.06)
+    [headline] = [text for text in texts_of(root) if "LR" in text]
+    assert headline.startswith("Selected LR 1e-6, suggested ")
+    assert float(headline.split()[-1]) == pytest.approx(good.suggest().lr, rel=0.05)
+
+
 def test_verdict_is_part_of_the_picture(good: RangeTestResult) -> None:
     """The diagnosis, its advice, the number of steps and the reason of the end can be read."""
     flat = RangeTestResult(np.geomspace(1e-6, 1, 40), np.full(40, 2.3))

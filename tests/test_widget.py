@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import random
+import re
 import threading
 import time
 import weakref
@@ -575,13 +577,22 @@ def test_picture_beside_the_widget(monkeypatch: pytest.MonkeyPatch) -> None:
     widget = LRFinderWidget(good_curve)
     widget._ipython_display_()
     assert list(shown[0]) == ["text/plain", "application/vnd.jupyter.widget-view+json"]
+    assert "idle" not in shown[0]["text/plain"]  # which is still there after a run
     widget.run()
     widget._ipython_display_()
+    widget.selected_lr = 1e-3
     widget.clear()
-    empty, picture, cleared = handles[0].contents
+    empty, picture, chosen, cleared = handles[0].contents
     assert (empty, cleared) == ("", "")
-    assert "<svg" in picture
-    assert handles[1].contents == [picture, ""]
+    assert "Selected" not in drawn(picture)
+    assert "Selected LR 1e-3" in drawn(chosen)
+    assert handles[1].contents == [picture, chosen, ""]
+
+
+def drawn(page: str) -> str:
+    """The SVG in the image of a page."""
+    [code] = re.findall(r'<img [^>]*src="data:image/svg\+xml;base64,([^"]*)">', page)
+    return base64.b64decode(code).decode()
 
 
 def test_verify_and_repeat(live: None) -> None:

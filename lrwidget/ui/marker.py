@@ -114,6 +114,10 @@ class Marker:
         tip = "The learning rate to train with; type a number to choose it"
         self.box = Box([Explained(self.text, tip), self.back]).add_class("lrw-marker")
 
+    def is_held(self) -> bool:
+        """Whether the user drags the marker just now."""
+        return self._dragged is not None
+
     def render(self, frame: Frame) -> None:
         """Put the marker where the selected rate is, unless the user holds it."""
         with self._inputs.quiet():

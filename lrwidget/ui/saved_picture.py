@@ -1,16 +1,20 @@
 """A picture of the curve beside the widget, for where no kernel answers: a notebook reopened, or exported to a page.
 
 Notebooks save what was displayed, but not the state of widgets. So the widget displays a second thing, a static picture
-that is replaced when a run ends, and that a style rule hides for as long as the widget itself is there.
+that is replaced when a run ends or another rate is chosen, and that a style rule hides for as long as the widget itself
+is there.
 """
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Callable
 from typing import Any
 
 from lrwidget.live.frames import Frame
 from lrwidget.picture import to_svg
 from lrwidget.result import RangeTestResult
+from lrwidget.ui import markup
 
 HIDING_RULE = """
 :is(.jp-OutputArea, .output_wrapper, .cell-output):has(.lrw-controls) .lrw-picture { display: none; }
@@ -18,11 +22,19 @@ HIDING_RULE = """
 
 
 class SavedPicture:
-    """The pictures of all displays of one widget."""
+    """The pictures of all displays of one widget.
+
+    Attributes
+    ----------
+    is_choosing
+        Says whether the user is choosing just now: pictures are no small messages, and wait for what is chosen.
+    """
 
     def __init__(self) -> None:
+        self.is_choosing: Callable[[], bool] = lambda: False
         self._handles: list[Any] = []
         self._result: RangeTestResult | None = None
+        self._choice: float | None = None
 
     def display(self) -> None:
         """Display the picture of now, below what was displayed before."""
@@ -34,9 +46,10 @@ class SavedPicture:
 
     def render(self, frame: Frame) -> None:
         """Show this frame's result, once a run has ended; nothing of one that goes on."""
-        if frame.result is self._result:
+        choice = frame.guide.selected_lr if frame.result is not None and frame.guide.is_choice else None
+        if (frame.result is self._result and choice == self._choice) or self.is_choosing():
             return
-        self._result = frame.result
+        self._result, self._choice = frame.result, choice
         if self._handles:
             from IPython.display import HTML
 
@@ -44,6 +57,10 @@ class SavedPicture:
                 handle.update(HTML(self._markup()))
 
     def _markup(self) -> str:
+        """An image, as an SVG element would follow the theme of the system and not that of the page around it."""
         if self._result is None:
             return ""
-        return f'<div class="lrw-picture"><style>{HIDING_RULE}</style>{to_svg(self._result)}</div>'
+        svg = b64encode(to_svg(self._result, self._choice).encode()).decode()
+        words = markup.text(self._result.diagnosis.message)
+        image = f'<img alt="{words}" src="data:image/svg+xml;base64,{svg}">'
+        return f'<div class="lrw-picture"><style>{HIDING_RULE}</style>{image}</div>'

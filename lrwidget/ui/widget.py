@@ -78,6 +78,7 @@ class LRFinderWidget(PublicTraits):
         self._session = self._bench.session
         self._lock = threading.RLock()
         self._body = Body(self._bench, self._act, self._lock)
+        self._body.picture.is_choosing = self._body.marker.is_held
         settings = {name: getattr(self._session.settings, name) for name in SETTINGS}
         super().__init__(self._body.boxes, **settings)
         self.add_class("lrwidget")
@@ -267,7 +268,8 @@ class LRFinderWidget(PublicTraits):
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        display(self._repr_mimebundle_(), raw=True)
+        # The text is kept with the notebook, above the picture, and the state of today would be wrong there.
+        display(self._repr_mimebundle_() | {"text/plain": "LRFinderWidget"}, raw=True)
         self._body.picture.display()
 
     def __repr__(self) -> str:

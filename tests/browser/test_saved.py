@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
+from io import BytesIO
 
 import nbclient
 import nbformat
 import pytest
 from nbconvert import HTMLExporter
+from PIL import Image
 
 from tests.browser.cells import RUN, TRAINING, WIDGET
 from tests.browser.pages import LabPage
@@ -48,4 +50,22 @@ def test_saved_notebook_shows_its_last_picture(lab: LabPage, executed: nbformat.
     widget.wait_for_points(int(executed.cells[3].outputs[0].text))
     widget.root.get_by_text("Good curve").wait_for()
     assert 1e-4 < widget.shown_lr < 1e-2
-    lab.output.locator("img").wait_for()  # the result
+    lab.cell(2).locator("img").wait_for()  # the result
+
+
+def test_picture_of_a_saved_notebook_follows_the_theme(lab: LabPage) -> None:
+    """Opened again without its kernel, a notebook shows the picture in the dark theme's colours, and no state."""
+    lab.open(lab.server.add_notebook("picture.ipynb", TRAINING, WIDGET, "_ = widget.run()"))
+    lab.run_all()
+    Widget(lab).wait_for_state("done")
+    lab.save()
+    lab.server.stop_kernels()
+    lab.open("picture.ipynb")
+    lab.set_theme("dark")
+    picture = lab.cell(1).locator("img")
+    picture.wait_for()
+    with Image.open(BytesIO(picture.screenshot())) as image:
+        brightness = max(image.convert("RGB").getpixel((8, 60)))
+    lab.set_theme("light")  # the server keeps it for the tests after this one
+    assert brightness < 0x40
+    lab.errors[:] = [error for error in lab.errors if "widget model not found" not in error]  # that is the case here
