@@ -128,6 +128,12 @@ def test_verdict_explains_divergence_below_the_limit():
     assert "steeper place" in verdict.message
 
 
+def test_one_step_is_called_one_step():
+    """At the highest rate and curvature the first step leaves for good: its factor is 1 - 500."""
+    assert "after 1 step it has left for good" in judge(take_walk(make_surface("valley", 50.0), 10.0)).message
+    assert "after 1 step 9" in judge(take_walk(make_surface("valley", 10.0), 1e-3, num_steps=1)).message
+
+
 def test_momentum_is_said_to_swing():
     """Momentum swings past the bottom even at a good rate; that alone is not called overshooting."""
     verdict = judge(take_walk(make_surface("valley", 10.0), 0.1, "momentum"))

@@ -160,8 +160,8 @@ def judge(walk: Walk) -> Judgement:
         return Judgement("overshoots", f"Overshoots: it jumps past the bottom{well} and does not settle.{remark}")
     if num_steps is None:
         share = walk.losses[-1] - _bottom(walk)
-        return Judgement("crawls", f"Crawls: after {walk.num_steps} steps {share:.0%} of the height is still to go.")
-    steps = f"{num_steps} step{'s' * (num_steps != 1)}"
+        return Judgement("crawls", f"Crawls: after {_steps(walk.num_steps)} {share:.0%} of the height is still to go.")
+    steps = _steps(num_steps)
     if swings and num_steps > _QUICK:
         half = _arrival(take_walk(walk.surface, walk.lr / 2, walk.optimizer, walk.num_steps))
         if half is not None and half <= num_steps / 2:
@@ -179,11 +179,15 @@ _RESTLESS = 0.25  # the share of steps that turn back or climb, from which on a 
 
 
 def _explain_divergence(walk: Walk, is_above: bool) -> str:
-    num_steps = int(np.argmax(np.isnan(walk.losses)))
-    text = f"Diverges: it jumps higher and higher up, and after {num_steps} steps it has left for good."
+    steps = _steps(int(np.argmax(np.isnan(walk.losses))))
+    text = f"Diverges: it jumps higher and higher up, and after {steps} it has left for good."
     if not is_above:
         text += " The limit is that of the bottom; this walk met a steeper place before."
     return text
+
+
+def _steps(number: int) -> str:
+    return f"{number} step{'s' * (number != 1)}"
 
 
 def _bottom(walk: Walk) -> float:
