@@ -589,6 +589,12 @@ def test_picture_beside_the_widget(monkeypatch: pytest.MonkeyPatch) -> None:
     assert handles[1].contents == [picture, chosen, ""]
 
 
+def test_versions_in_the_names_of_rules_are_written_as_versions() -> None:
+    """The list of rules says 2.5.3, and a blank where a name has an underscore."""
+    names = set(LRFinderWidget(good_curve)._body.range_test.view_bar.rule.options)
+    assert {"lightning before 2.5.3", "explosion tenth"} <= names
+
+
 def drawn(page: str) -> str:
     """The SVG in the image of a page."""
     [code] = re.findall(r'<img [^>]*src="data:image/svg\+xml;base64,([^"]*)">', page)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ipywidgets import Box, Dropdown, ToggleButton
 
 from lrwidget.diagnosis import TYPICAL_RANGES
@@ -68,4 +70,5 @@ class ViewBar:
 
 
 def _words(rule: str) -> str:
-    return rule.replace("_", " ")
+    """The name of a rule as people write it: between digits of a version are points."""
+    return re.sub(r"(?<=\d)_(?=\d)", ".", rule).replace("_", " ")
