@@ -52,7 +52,7 @@ CSS = """
 .lrw-value .lrw-value-input { flex: 1 1 auto; width: auto; min-width: 0; }
 .lrw-value .lrw-value-name.widget-label { flex: 0 0 auto; width: 10.5em; margin-right: 8px; }
 .lrw-value .lrw-value-text { flex: 0 0 84px; width: 84px; }
-.lrw-value .lrw-value-unit.widget-label { flex: 0 0 52px; width: 52px; color: var(--jp-ui-font-color2); }
+.lrw-value .lrw-value-unit.widget-label { flex: 0 0 60px; width: 60px; color: var(--jp-ui-font-color2); }
 @container (max-width: 420px) {
   .lrw-value > .widget-slider { flex-wrap: wrap; height: auto; }
   .lrw-value > .widget-slider > .widget-label { width: 100% !important; }

@@ -34,6 +34,10 @@ def test_nothing_is_cut_off(lab: LabPage, widget: Widget) -> None:
             lab.page.wait_for_timeout(150)  # figures answer after the page
             widget.wait_until_it_fits()
             assert widget.cut_texts() == [], f"{tab} at {width} pixels"
+    widget.tab("Schedule").click()
+    widget.root.locator(".lrw-schedule-choice select").select_option("Cyclic (PyTorch)")
+    widget.root.get_by_text("per step", exact=True).wait_for()
+    assert widget.cut_texts() == []
 
 
 def test_every_control_has_a_name_and_a_tooltip(lab: LabPage, widget: Widget) -> None:
