@@ -24,6 +24,7 @@ from ipywidgets.widgets.widget import _instances
 from lrwidget import LearningRateFinder, LRFinderWidget, RestoringStep, StopReason
 from lrwidget.live.runs import MOST_PAST_RUNS
 from lrwidget.ui import pump as pump_module
+from lrwidget.ui.marks import PAST, past_colour
 from lrwidget.ui.parts import tree
 from lrwidget.ui.pump import Pump
 
@@ -587,6 +588,12 @@ def test_picture_beside_the_widget(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Selected" not in drawn(picture)
     assert "Selected LR 1e-3" in drawn(chosen)
     assert handles[1].contents == [picture, chosen, ""]
+
+
+def test_each_run_that_is_kept_has_a_colour_of_its_own() -> None:
+    """In both themes there are as many colours as earlier runs, and the numbers of those follow each other."""
+    assert len({past_colour(number) for number in range(3, 3 + MOST_PAST_RUNS)}) == MOST_PAST_RUNS
+    assert [len(set(colours)) for colours in PAST.values()] == [MOST_PAST_RUNS] * 2
 
 
 def test_versions_in_the_names_of_rules_are_written_as_versions() -> None:
