@@ -194,8 +194,11 @@ def test_a_sweep_is_seen_while_it_runs(background, one_thread):
     finder = LearningRateFinder(num_steps=60, divergence="never")
     widget = SweepWidget(Sweep(sweep_steps.timed, {"seconds": [0.01, 0.02]}, finder=finder, executor=one_thread))
     assert "0/2 range tests · not begun" in widget._progress.value
-    widget.start()
+    assert [button.disabled for button in (widget._run, widget._stop)] == [False, True]
+    widget._run.click()
+    widget._run.click()  # of a double click
     wait_for(lambda: 0 < len(widget._lines[0].x) < 60)
+    assert [button.disabled for button in (widget._run, widget._stop)] == [True, False]
     assert "1 running" in widget._progress.value
     result = widget.wait(timeout=30)
     assert [len(each) for each in result.results] == [60, 60]

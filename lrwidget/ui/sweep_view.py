@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 import numpy as np
 from bqplot import Axis, LinearScale, Lines, LogScale
-from ipywidgets import HTML, Button, Dropdown, HBox, VBox
+from ipywidgets import HTML, Dropdown, HBox, VBox
 
 from lrwidget.live.budget import PERIOD_SECONDS, DrawBudget
 from lrwidget.live.drawing import Range, drawable
@@ -20,7 +21,7 @@ from lrwidget.sweeps import Sweep
 from lrwidget.ui import sweep_markup as markup
 from lrwidget.ui.figures import AXIS_COLOURS, figure
 from lrwidget.ui.marks import NONE
-from lrwidget.ui.parts import close_tree, guard_messages, set_range, set_traits
+from lrwidget.ui.parts import button, close_tree, guard_messages, set_range, set_traits
 from lrwidget.ui.pump import Pump
 from lrwidget.ui.running import start_or_run, wait_for
 from lrwidget.ui.style import style_sheet
@@ -38,8 +39,7 @@ class SweepWidget(VBox):
     Examples
     --------
     >>> widget = SweepWidget(Sweep(make_train_step, {"optimizer": ["SGD", "Adam"], "seed": range(3)}))  # doctest: +SKIP
-    >>> widget.start()  # doctest: +SKIP
-    >>> widget  # the last line of a cell shows it  # doctest: +SKIP
+    >>> widget  # the last line of a cell shows it; Run begins the sweep, as `start` does  # doctest: +SKIP
     """
 
     def __init__(self, sweep: Sweep | SweepResult) -> None:
@@ -58,7 +58,7 @@ class SweepWidget(VBox):
         self._lock = threading.RLock()
         self._pump = Pump(self._tick)
         self._make_parts()
-        toolbar = HBox([self._stop, self._progress]).add_class("lrw-toolbar")
+        toolbar = HBox([self._run, self._stop, self._progress]).add_class("lrw-toolbar")
         view = VBox([toolbar, self._figure, self._legend, self._choices, self._tables, self._failures])
         view.add_class("lrw-sweep")
         super().__init__([style_sheet(), HTML(f"<style>{markup.CSS}</style>").add_class("lrw-style"), view])
@@ -74,10 +74,7 @@ class SweepWidget(VBox):
         RuntimeError
             If there is nothing to begin, or it has been begun.
         """
-        if self._sweep is None or self._drive is not None:
-            raise RuntimeError("need a sweep that has not been begun, got one that has; make another")
-        self._drive = Run(self._sweep, on_end=self._pump.hurry)
-        start_or_run(self._drive, self._pump)
+        start_or_run(self._begin(), self._pump)
 
     def stop(self) -> None:
         """End the range tests under way after their steps and begin no other; returns at once."""
@@ -120,8 +117,9 @@ class SweepWidget(VBox):
 
     def _make_parts(self) -> None:
         self._names = names = varying_names(self._runs)
-        self._stop = Button(description="Stop", tooltip="End the range tests under way").add_class("lrw-stop")
-        self._stop.on_click(lambda _: self.stop())
+        self._run = button("Run", "Begin the range tests of the sweep", "run", self._act, self._on_run_click)
+        self._run.button_style = "primary"
+        self._stop = button("Stop", "End the range tests under way", "stop", self._act, self.stop)
         self._progress = HTML().add_class("lrw-progress")
         self._legend, self._tables, self._failures = HTML(), HTML(), HTML()
         self._rows = _choice("Rows", "What the rows of the tables stand for", names, 0, self._pump)
@@ -141,6 +139,20 @@ class SweepWidget(VBox):
         self._lrs = None if self._sweep is None else (self._sweep.finder.min_lr, self._sweep.finder.max_lr)
         if self._lrs is not None:
             self._set_rates(*self._lrs)
+
+    def _begin(self) -> Run[Any]:
+        if self._sweep is None or self._drive is not None:
+            raise RuntimeError("need a sweep that has not been begun, got one that has; make another")
+        self._drive = Run(self._sweep, on_end=self._pump.hurry)
+        return self._drive
+
+    def _on_run_click(self) -> None:
+        if self._drive is None:  # else it is the second of two quick clicks
+            self._begin().start()
+
+    def _act(self, intent: Callable[[], object]) -> None:
+        intent()
+        self._pump.request()
 
     def _tick(self) -> bool:
         """Draw the present. Called by the pump alone, once the widget is made."""
@@ -174,6 +186,7 @@ class SweepWidget(VBox):
         failed = [(run.label, run.error, run.details) for run in self._runs if run.error is not None]
         words = markup.progress(len(self._done), len(self._runs), len(failed), self._state(ended))
         set_traits(self._progress, value=words)
+        set_traits(self._run, disabled=self._sweep is None or self._drive is not None)
         set_traits(self._stop, disabled=ended)
         self._draw_curves()
         self._draw_tables()
