@@ -141,6 +141,8 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 /* None for the open tab, whose controls it would cover, and one at a time: the mouse comes before the keyboard. */
 .lrw-tabs > .lm-TabBar .lm-TabBar-tab:not(.lm-mod-current):is(:hover,
   .lm-TabBar-content:not(:has(:hover)) > :focus-visible)::after { visibility: visible; transition: visibility 0s 0.6s; }
+/* Lumino puts the last tab, and with it its tooltip, behind what is below. */
+.lrw-tabs > .lm-TabBar .lm-TabBar-tab:is(:hover, :focus-visible) { z-index: 5 !important; }
 .lrw-tabs > .lm-TabBar .lm-TabBar-tab:nth-child(n + 3)::after { left: auto; right: 0; }
 .lrwidget .lrw-tabs .widget-tab-contents > * { margin: 0; overflow: visible; }
 .lrw-view-bar { display: flex; flex-flow: row wrap; justify-content: space-between; gap: 4px 16px;

@@ -61,6 +61,13 @@ def test_every_control_has_a_name_and_a_tooltip(lab: LabPage, widget: Widget) ->
     shown = "heads => heads.filter(head => getComputedStyle(head, '::after').visibility === 'visible').length"
     lab.page.wait_for_timeout(800)
     assert widget.root.get_by_role("tab").evaluate_all(shown) == 1
+    box = widget.tab("Data").bounding_box()
+    assert box is not None
+    below = {"x": box["x"], "y": box["y"] + 40, "width": 100, "height": 20}
+    before = lab.page.screenshot(clip=below)
+    widget.tab("Data").hover()
+    lab.page.wait_for_timeout(800)
+    assert lab.page.screenshot(clip=below) != before  # the last one's too is seen
 
 
 def test_tabs_by_keyboard(lab: LabPage, widget: Widget) -> None:
