@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lrwidget.axes import short_number
+from lrwidget.diagnosis import lr_text
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live.frames import CurveVerdict, Progress
 from lrwidget.live.reading import Reading
@@ -121,5 +122,5 @@ def typical_remark(selected_lr: float | None, typical: tuple[float, float] | Non
     if typical is None or selected_lr is None or typical[0] <= selected_lr <= typical[1]:
         return ""
     side = "below" if selected_lr < typical[0] else "above"
-    usual = f"{short_number(typical[0])} … {short_number(typical[1])}"
-    return f"{short_number(selected_lr)} lies {side} the usual {usual} ({architecture})."
+    usual = f"{lr_text(typical[0])} … {lr_text(typical[1])}"
+    return f"{lr_text(selected_lr)} lies {side} the usual {usual} ({architecture})."
