@@ -524,20 +524,25 @@ def test_the_gradient_norm_is_recorded(lag):
     assert result.losses == pytest.approx(np.array(losses))
 
 
+def clipped_by_hand(model):
+    """The losses of a training whose gradients PyTorch clips to a norm of 0.3, and what the norms were."""
+    optimizer, losses, norms = sgd(model), [], []
+    for lr, (x, y) in zip(LRS, make_batches() * 2, strict=False):
+        optimizer.param_groups[0]["lr"] = lr
+        optimizer.zero_grad()
+        loss = cross_entropy(model(x), y)
+        loss.backward()
+        norms.append(nn.utils.clip_grad_norm_(model.parameters(), 0.3).item())
+        optimizer.step()
+        losses.append(loss.item())
+    return losses, norms
+
+
 def test_clipping_records_the_norm_before_it():
     """Training is clipped as clip_grad_norm_ does; the recorded norm is what it returned."""
     model, other = make_model(), make_model()
     step = TorchStep(model, sgd(model), cross_entropy, make_batches(), max_grad_norm=0.3)
-    optimizer = sgd(other)
-    losses, norms = [], []
-    for lr, (x, y) in zip(LRS, make_batches() * 2, strict=False):
-        optimizer.param_groups[0]["lr"] = lr
-        optimizer.zero_grad()
-        loss = cross_entropy(other(x), y)
-        loss.backward()
-        norms.append(nn.utils.clip_grad_norm_(other.parameters(), 0.3).item())
-        optimizer.step()
-        losses.append(loss.item())
+    losses, norms = clipped_by_hand(other)
     with step:
         outputs = [step(lr) for lr in LRS]
     assert max(norms) > 0.3
@@ -559,15 +564,7 @@ def test_clipping_where_layers_differ_in_precision(dtype):
             return self.last(self.first(x.to(dtype)).float())
 
     model, other = Mixed(), Mixed()
-    optimizer, norms, losses = sgd(other), [], []
-    for lr, (x, y) in zip(LRS, make_batches() * 2, strict=False):
-        optimizer.param_groups[0]["lr"] = lr
-        optimizer.zero_grad()
-        loss = cross_entropy(other(x), y)
-        loss.backward()
-        norms.append(nn.utils.clip_grad_norm_(other.parameters(), 0.3).item())
-        optimizer.step()
-        losses.append(loss.item())
+    losses, norms = clipped_by_hand(other)
     with TorchStep(model, sgd(model), cross_entropy, make_batches(), max_grad_norm=0.3) as step:
         outputs = [step(lr) for lr in LRS]
     assert [output.grad_norm for output in outputs] == norms
