@@ -17,9 +17,9 @@ WINDOWS_DECADES = (WINDOW_DECADES, 1.2, 2.4)
 # What two tests for a fall, in standard errors, reach on normal noise in under one of a hundred curves.
 FALL_ANYWHERE, FALL_AT_THE_END = 3.8, 3.3
 # What both reach on ranks of noise in about one of a hundred, and how fast doubt about these outweighs the size of a
-# fall. Few ranks do not reach so much: then it is 1 less this share of each.
+# fall. Few ranks do not reach so much: then it is 1 less this share of each; under nine prove nothing.
 FALL_BY_RANK, RANK_SLOPE = 0.95, 2.0
-FEW_RANKS = 3.6
+FEW_RANKS, LEAST_RANKS = 3.6, 9
 
 
 def significance(levels: FloatArray, start: float, noise: float, steps_per_decade: float) -> float:
@@ -49,7 +49,8 @@ def significance(levels: FloatArray, start: float, noise: float, steps_per_decad
     anywhere, at_the_end = _largest_falls(np.stack([levels - start, _normal_scores(levels)]), steps_per_decade)
     by_size = max(_in_units(anywhere[0], noise) / FALL_ANYWHERE, _in_units(at_the_end[0], late_noise) / FALL_AT_THE_END)
     by_rank = max(anywhere[1] / FALL_ANYWHERE, at_the_end[1] / FALL_AT_THE_END)
-    wanted = min(FALL_BY_RANK, 1 - FEW_RANKS / len(levels))
+    is_enough = len(levels) >= LEAST_RANKS
+    wanted = min(FALL_BY_RANK, 1 - FEW_RANKS / len(levels)) if is_enough else FALL_BY_RANK
     return float(min(by_size, max(1 + RANK_SLOPE * (by_rank / wanted - 1), 0.0)))
 
 

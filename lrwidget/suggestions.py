@@ -46,7 +46,8 @@ class Suggestion:
     lr
         The suggested rate, or None where the curve gives no evidence for one.
     low, high
-        The interval in which training is expected to go well, no wider than what was tried; or None.
+        The interval in which training is expected to go well, no wider than what was tried (and, as the peak of a
+        decaying schedule, moved with `lr`); or None.
     rule
         The name of the rule.
     reason

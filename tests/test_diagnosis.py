@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from lrwidget import LearningRateFinder
-from lrwidget.diagnosis import TYPICAL_RANGES, UPHILL, diagnose, lr_text
+from lrwidget.analysis import analyse
+from lrwidget.diagnosis import SIGNIFICANT_FALL, TYPICAL_RANGES, UPHILL, diagnose, lr_text
 from lrwidget.suggestions import suggest
 from tests.curves import noise, s_curve, sweep
 from tests.regret.scoring import Pathology, load_pathologies
@@ -119,6 +120,19 @@ def test_a_clear_fall_is_seen_in_few_steps(num_steps: int, end: float | None) ->
     rates = [lr for lr in found if lr is not None]
     assert len(rates) >= 43
     assert all(1e-3 < lr < 0.6 for lr in rates)
+
+
+@pytest.mark.parametrize("num_before", [5, 6, 7, 8])
+def test_a_few_losses_before_a_jump_show_no_fall(num_before: int) -> None:
+    """Which of them is the lowest is chance: it is seen as a fall in one of a hundred at most."""
+    found = []
+    for seed in range(400):
+        losses = 2.3 + 0.1 * noise(seed, 30)
+        losses[num_before:] = 9.0 + np.arange(30 - num_before)
+        curve = analyse(sweep(30), losses)
+        assert curve is not None
+        found.append(curve.significance >= SIGNIFICANT_FALL)
+    assert np.mean(found) <= 0.01
 
 
 def uphill(seed: int) -> Callable[[float], float]:

@@ -22,7 +22,8 @@ from torch.profiler import ProfilerActivity, profile
 from torch.testing._internal.two_tensor import TwoTensor
 from torch.utils.data import Dataset
 
-from lrwidget.steps import torch_parts
+from lrwidget import TorchStep
+from lrwidget.steps import overlap, torch_parts
 from lrwidget.steps.interrupts import InterruptShield, shielded
 from lrwidget.steps.overlap import RandomStates
 from lrwidget.steps.parts import RestoreError
@@ -905,3 +906,15 @@ def test_a_shield_changes_no_foreign_handler(monkeypatch):
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, former)
+
+
+def test_a_run_that_its_validation_refuses_is_over():
+    """Though its error is kept, no later run takes its random states for those of an earlier one still under way."""
+    model = nn.Linear(2, 1)
+    batches = [(torch.ones(4, 2), torch.ones(4, 1))]
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    step = TorchStep(model, optimizer, nn.functional.mse_loss, batches, validation=[])
+    with pytest.raises(ValueError, match="validation") as caught:
+        step.__enter__()
+    assert caught.tb is not None
+    assert not [reference for reference in overlap._under_way if reference() is not None]

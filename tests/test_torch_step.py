@@ -322,11 +322,8 @@ def test_a_forward_may_take_what_it_wants_out_of_its_batch(kind, options):
     assert [len(batch) for batch in batches] == [2, 2]
 
 
-def test_a_train_step_may_take_what_it_wants_out_of_its_batch():
-    """The same for one that does the whole step."""
-    model, batch = make_model(), make_batches(1)[0]
-    optimizer = sgd(model)
-    forward = popping(model)
+def whole_step(forward, optimizer):
+    """A train step that does everything itself."""
 
     def train_step(batch):
         optimizer.zero_grad()
@@ -335,8 +332,16 @@ def test_a_train_step_may_take_what_it_wants_out_of_its_batch():
         optimizer.step()
         return loss
 
+    return train_step
+
+
+def test_a_train_step_may_take_what_it_wants_out_of_its_batch():
+    """The same for one that does the whole step."""
+    model, batch = make_model(), make_batches(1)[0]
+    optimizer = sgd(model)
+
     batches = [[{"inputs": batch[0], "labels": batch[1]}, {}]]
-    step = TorchStep(model, optimizer, train_step=train_step, batches=batches)
+    step = TorchStep(model, optimizer, train_step=whole_step(popping(model), optimizer), batches=batches)
     assert losses_of(step) == expected_losses([batch])
     assert list(batches[0][0]) == ["inputs", "labels"]
 
@@ -371,14 +376,8 @@ def test_batches_that_come_again_are_not_changed_in_place(way):
     def forward(batch):
         return cross_entropy(model(batch[0]), batch[1])
 
-    def train_step(batch):
-        optimizer.zero_grad()
-        loss = forward(batch)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    options = {way: {"loss_fn": cross_entropy, "forward": forward, "train_step": train_step}[way]}
+    ways = {"loss_fn": cross_entropy, "forward": forward, "train_step": whole_step(forward, optimizer)}
+    options = {way: ways[way]}
     batches, fresh = make_batches(), make_batches()
     again = LearningRateFinder(1e-4, 1e-1, num_steps=9, divergence="never")  # more steps than batches
     losses = again.range_test(TorchStep(model, optimizer, batches=batches, **options)).losses

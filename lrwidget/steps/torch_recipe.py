@@ -104,7 +104,7 @@ class Recipe:
             def with_own(own: Callable[[Any], Any]) -> Step:
                 return ranks.losses(_own_step(set_lr, told(own), batches, read if self.lag else None))
 
-            return with_own(self._trying(own)), lambda: with_own(self._sparing_batches(own))
+            return with_own(self._trying(own)), lambda: with_own(self._kept_whole(own))
         compute = self._compute()
         measure = self._measure(told(compute))
 
@@ -116,7 +116,7 @@ class Recipe:
             is_simple = self._is_simple and measure is None and ranks.is_alone
             if self.loss_fn is not None and is_simple:
                 return _plain_step(self.optimizers[0], self.model, self.loss_fn, batches)
-            return with_loss(self._sparing_batches(compute))
+            return with_loss(self._kept_whole(compute))
 
         return with_loss(self._trying(checked(compute, has_loss_fn=self.loss_fn is not None))), steady
 
@@ -128,7 +128,7 @@ class Recipe:
 
         return tried(compute, note) if self._is_kept else compute
 
-    def _sparing_batches(self, compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def _kept_whole(self, compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """For the others: give it copies if it does."""
         return on_copies(compute) if self._changes_batches else compute
 
@@ -160,9 +160,10 @@ class Recipe:
     def _take(self, source: TorchBatches) -> list[Any]:
         """The validation batches. The first run alone takes them: it must train on the same batches as the others."""
         state = TorchSnapshot(generators_behind("validation", source.source), device=self.device)
-        batches = source.take(self.num_validation_batches)
-        state.restore()
-        return batches
+        try:
+            return source.take(self.num_validation_batches)
+        finally:
+            state.restore()
 
 
 def _whole_step(

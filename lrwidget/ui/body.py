@@ -61,7 +61,7 @@ class Body:
         self.range_test = RangeTestTab(session, act, self.marker)
         self.tabs = Tabs(self._tab_makers(), act, lock)
         self.verdict = VerdictView(session, act, None if bench.train_step is None else self._on_repeat_click)
-        self.picture = SavedPicture()
+        self.picture = SavedPicture(self.marker.is_held)
         chosen = Box([self.marker.box, self.verdict.box]).add_class("lrw-chosen")
         footer = VBox([self.verdict.error, chosen]).add_class("lrw-footer")
         self.boxes: list[Widget] = [style_sheet(), self.tabs.style, self.controls.box, self.tabs.box, footer]

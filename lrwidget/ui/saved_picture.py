@@ -24,14 +24,14 @@ HIDING_RULE = """
 class SavedPicture:
     """The pictures of all displays of one widget.
 
-    Attributes
+    Parameters
     ----------
     is_choosing
         Says whether the user is choosing just now: pictures are no small messages, and wait for what is chosen.
     """
 
-    def __init__(self) -> None:
-        self.is_choosing: Callable[[], bool] = lambda: False
+    def __init__(self, is_choosing: Callable[[], bool]) -> None:
+        self._is_choosing = is_choosing
         self._handles: list[Any] = []
         self._result: RangeTestResult | None = None
         self._choice: float | None = None
@@ -47,7 +47,7 @@ class SavedPicture:
     def render(self, frame: Frame) -> None:
         """Show this frame's result, once a run has ended; nothing of one that goes on."""
         choice = frame.guide.selected_lr if frame.result is not None and frame.guide.is_choice else None
-        if (frame.result is self._result and choice == self._choice) or self.is_choosing():
+        if (frame.result is self._result and choice == self._choice) or self._is_choosing():
             return
         self._result, self._choice = frame.result, choice
         if self._handles:

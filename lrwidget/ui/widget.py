@@ -78,7 +78,6 @@ class LRFinderWidget(PublicTraits):
         self._session = self._bench.session
         self._lock = threading.RLock()
         self._body = Body(self._bench, self._act, self._lock)
-        self._body.picture.is_choosing = self._body.marker.is_held
         settings = {name: getattr(self._session.settings, name) for name in SETTINGS}
         super().__init__(self._body.boxes, **settings)
         self.add_class("lrwidget")
