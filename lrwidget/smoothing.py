@@ -17,6 +17,9 @@ from lrwidget.robust import HUGE, USUAL_SPREAD, median, noise_level, without_spi
 # A wider fit is taken in full while it differs from the narrower one by no more than `AGREE` standard errors of that,
 # and not at all beyond `DIFFER`. Two and four are the usual "plausible" and "impossible" of normal noise.
 AGREE, DIFFER = 2.0, 4.0
+# Third differences of noise alone change their sign from one to the next in 77 of 100 places (arccos(-3/4) / pi), those
+# of a smooth curve in few. Up to the first share there is no noise, from the second on all of it.
+NO_NOISE, ALL_NOISE = 0.5, 0.6
 
 
 def smooth(lrs: ArrayLike, losses: ArrayLike, smooth_factor: float = 0.05) -> FloatArray:
@@ -47,8 +50,8 @@ def smooth(lrs: ArrayLike, losses: ArrayLike, smooth_factor: float = 0.05) -> Fl
     Notes
     -----
     Local linear fits over windows of growing width are aggregated stage by stage, each weighted by how well it agrees
-    with what is there already in units of the noise; the noise level is a robust mean of third differences. Single
-    spikes are replaced by the median of their neighbours first.
+    with what is there already in units of the noise; the noise level is a robust mean of third differences, where
+    these change their signs as those of noise do. Single spikes are replaced by the median of their neighbours first.
 
     References
     ----------
@@ -158,8 +161,7 @@ def _aggregate(usable: NDArray[np.bool_], values: FloatArray, strength: float) -
 
     `usable` marks the steps, shape (n,), that have a value; `values` are those, shape (number of True,).
     """
-    # Third differences: what the bend at a sharp minimum leaves of second ones would be smoothed away as noise.
-    noise = noise_level(values, order=3)
+    noise = _noise(values)
     estimate, error = values, np.full(len(values), noise)
     fits, gains = _local_lines(usable, values, _half_widths(min(strength, 2 * len(usable))))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -170,6 +172,14 @@ def _aggregate(usable: NDArray[np.bool_], values: FloatArray, strength: float) -
             estimate = weight * fit + (1 - weight) * estimate
             error = weight * noise * gain + (1 - weight) * error
     return estimate
+
+
+def _noise(values: FloatArray) -> float:
+    """The noise around a curve, shape (n,); none where the losses bend only as a smooth curve does."""
+    # Third differences: what the bend at a sharp minimum leaves of second ones would be smoothed away as noise.
+    signs = np.sign(np.diff(values, 3))
+    alternating = np.count_nonzero(signs[1:] * signs[:-1] < 0) / max(len(signs) - 1, 1)
+    return noise_level(values, order=3) * min(max((alternating - NO_NOISE) / (ALL_NOISE - NO_NOISE), 0.0), 1.0)
 
 
 def _half_widths(strength: float) -> list[float]:

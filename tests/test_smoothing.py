@@ -7,9 +7,9 @@ from lrwidget.smoothing import _local_lines, centred_mean, running_mean, smooth
 from tests.curves import noise, sweep
 
 
-def s_curve(log10_lrs: np.ndarray, steepness: float, growth: float) -> np.ndarray:
-    """A loss that falls from 2.3 to 0.5 around 10^-2.5 and explodes from about 10^-0.3."""
-    fall = 1.8 / (1 + np.exp(-steepness * (log10_lrs + 2.5)))
+def s_curve(log10_lrs: np.ndarray, steepness: float, growth: float, middle: float = -2.5) -> np.ndarray:
+    """A loss that falls from 2.3 to 0.5 around 10^middle and explodes from about 10^-0.3."""
+    fall = 1.8 / (1 + np.exp(-steepness * (log10_lrs - middle)))
     return 2.3 - fall + np.exp(np.minimum(growth * (log10_lrs + 0.3), 8))
 
 
@@ -22,13 +22,16 @@ def midpoint(x: np.ndarray, y: np.ndarray, level: float) -> float:
 @pytest.mark.parametrize("num_steps", [50, 100, 300])
 @pytest.mark.parametrize("steepness", [1.5, 2.5, 4.0, 6.0])
 @pytest.mark.parametrize("growth", [3.0, 6.0, 15.0])
-def test_minimum_and_midpoint_stay_within_a_tenth_of_a_decade(num_steps: int, steepness: float, growth: float) -> None:
-    """The default smoothing moves neither the midpoint nor the minimum of a noise-free curve."""
+@pytest.mark.parametrize("middle", [-4.0, -2.5])
+def test_minimum_and_midpoint_stay_within_a_tenth_of_a_decade(
+    num_steps: int, steepness: float, growth: float, middle: float
+) -> None:
+    """The default smoothing moves neither the midpoint nor the minimum of a noise-free curve, nor of a long valley."""
     x = np.linspace(-7, 1, num_steps)
     fine = np.linspace(-7, 1, 200_001)
-    truth = s_curve(fine, steepness, growth)
+    truth = s_curve(fine, steepness, growth, middle)
     half = (truth[0] + truth.min()) / 2
-    smoothed = smooth(10**x, s_curve(x, steepness, growth))
+    smoothed = smooth(10**x, s_curve(x, steepness, growth, middle))
     assert abs(x[smoothed.argmin()] - fine[truth.argmin()]) <= 0.1
     assert abs(midpoint(x, smoothed, half) - midpoint(fine, truth, half)) <= 0.1
 
