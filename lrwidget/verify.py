@@ -76,7 +76,8 @@ class Verification(Iterator[TrialRecord]):
         but ten at least.
     around
         The rate to verify, or a suggestion or a range test's result that tells it; it is kept if the others
-        gain next to nothing. None (and no `lrs`): a range test is run first.
+        gain next to nothing. None (and no `lrs`): a range test is run first; where that suggests nothing, nothing is
+        trained, and the result says what would help.
     schedule
         ``schedule(step)`` is a factor on each rate. None: constant rates.
 
