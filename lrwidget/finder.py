@@ -48,8 +48,8 @@ class LearningRateFinder:
         ``"exponential"`` (equal ratios) or ``"linear"`` (equal differences) between neighbouring rates.
     divergence
         When to stop: ``"auto"`` (the smoothed loss rises far above where it began, whatever its unit and zero),
-        ``"never"``, or a factor above 1 (stop when loss > factor * lowest loss, as the original recipe does with 10).
-        A loss that is not finite stops any run.
+        ``"never"``, or a factor above 1 (stop when loss > factor * lowest loss, as the original recipe does with 10;
+        for losses above zero). A loss that is not finite stops any run.
 
     Raises
     ------
