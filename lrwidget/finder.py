@@ -262,9 +262,9 @@ class LearningRateFinder:
             The rates to try: numbers, or functions of the step (schedules). None: rates around `around`, and where
             these point.
         num_steps
-            Steps of each training. None: as many as a range test has, or, with `lrs`, an equal share of five range
-            tests, but ten at least. By default all together cost no more than five range tests, except where ten
-            steps each come to more.
+            Steps of each training, six or more. None: as many as a range test has, or, with `lrs`, an equal share of
+            five range tests, but ten at least. By default all together cost no more than five range tests, except
+            where ten steps each come to more.
         around
             The rate to verify, or a suggestion or a range test's result that tells it; it is kept if the
             others gain next to nothing. None (and no `lrs`): a range test is run first; where that suggests nothing,

@@ -221,5 +221,5 @@ def _remedies(result: VerifyResult) -> list[str]:
         return []
     remedies = [test.diagnosis.advice]
     if test.diagnosis.needs_repeats:
-        remedies.append("Short trainings may tell rates apart all the same: verify(train_step, lrs=[1e-4, 1e-3, 1e-2]).")
+        remedies.append("Short trainings may show more all the same: verify(train_step, lrs=[1e-4, 1e-3, 1e-2]).")
     return remedies
