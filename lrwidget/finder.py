@@ -133,7 +133,8 @@ class LearningRateFinder:
         Returns
         -------
         RangeTest
-            An iterator of `StepRecord`; its ``result`` can be read at any time.
+            An iterator of `StepRecord`; its ``result`` can be read at any time. In a ``with`` it ends where that is
+            left, by an exception too, whose traceback would hold a run that has a name.
 
         Raises
         ------
@@ -178,12 +179,12 @@ class LearningRateFinder:
             with ExitStack() as stack:
                 is_first = getattr(train_step, "rank", 0) == 0
                 observers = _observers(stack, run, progress, log) if is_first else []
-                for record in run:
-                    for observe in observers:
-                        observe(record)
+                with run:  # left before the log, whose last line tells how long the run took
+                    for record in run:
+                        for observe in observers:
+                            observe(record)
         except BaseException as error:
-            run.recording.note_failure(error)
-            run.close()
+            run.note_failure(error)
             error.partial_result = run.result  # type: ignore[attr-defined]
             error.add_note(f"lrwidget: {len(run.result.lrs)} recorded points are kept in error.partial_result")
             raise

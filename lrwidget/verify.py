@@ -13,7 +13,7 @@ import numpy as np
 from lrwidget.checks import check_several_runs, checked_train_step
 from lrwidget.divergence import DivergenceWatch
 from lrwidget.finder import LearningRateFinder
-from lrwidget.loop import train
+from lrwidget.loop import EndsOnLeaving, train
 from lrwidget.range_test import RangeTest
 from lrwidget.recording import Recording
 from lrwidget.result import FloatArray, StepRecord, StopReason
@@ -55,7 +55,7 @@ class TrialRecord(NamedTuple):
     grad_norm: float | None = None
 
 
-class Verification(Iterator[TrialRecord]):
+class Verification(EndsOnLeaving, Iterator[TrialRecord]):
     """Short trainings under way: iterate it to train. Made by `LearningRateFinder.verify_steps`.
 
     Each training enters and leaves the train step, so all start from the same state and see the same batches, and the

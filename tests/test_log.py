@@ -264,9 +264,10 @@ def test_ctrl_c_while_a_line_is_written_keeps_each_record_once(tmp_path, monkeyp
         raise KeyboardInterrupt
 
     monkeypatch.setattr(LogWriter, "_write", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as caught:
         FINDER.range_test(Scripted([3.0, 2.0, 1.5, 1.2, 1.0, 1.1]), log=path)
     result = RangeTestResult.load(path)
+    assert result == caught.value.partial_result  # the time that it took, too
     assert result.losses.tolist() == [3.0, 2.0, 1.5]
     assert result.stop_reason is StopReason.INTERRUPTED
 
