@@ -25,7 +25,8 @@ class DivergenceWatch:
     than three times the scatter (highest less lowest) of the first ten. Both sides scale with the loss and neither
     moves with its zero, so c * loss + d (c > 0) stops at the same step.
 
-    With a number, the tutorial's rule: loss > factor * lowest loss, for losses that cannot go negative.
+    With a number, the tutorial's rule: loss > factor * lowest loss. It says nothing, and stops no run, once a loss is
+    zero or below.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ class DivergenceWatch:
     def _look(self, loss: float) -> bool:
         if self._rule != "auto":
             self._lowest = min(self._lowest, loss)
-            return loss > float(self._rule) * self._lowest
+            return self._lowest > 0 and loss > float(self._rule) * self._lowest
         losses = self._losses
         if self._num_seen < _OPENING:
             self._open(losses[:_OPENING])

@@ -48,8 +48,8 @@ class LearningRateFinder:
         ``"exponential"`` (equal ratios) or ``"linear"`` (equal differences) between neighbouring rates.
     divergence
         When to stop: ``"auto"`` (the smoothed loss rises far above where it began, whatever its unit and zero),
-        ``"never"``, or a factor above 1 (stop when loss > factor * lowest loss, as the original recipe does with 10).
-        A loss that is not finite stops any run.
+        ``"never"``, or a factor above 1 (stop when loss > factor * lowest loss, as the original recipe does with 10;
+        for losses above zero). A loss that is not finite stops any run.
 
     Raises
     ------
@@ -133,7 +133,8 @@ class LearningRateFinder:
         Returns
         -------
         RangeTest
-            An iterator of `StepRecord`; its ``result`` can be read at any time.
+            An iterator of `StepRecord`; its ``result`` can be read at any time. In a ``with`` it ends where that is
+            left, by an exception too, whose traceback would hold a run that has a name.
 
         Raises
         ------
@@ -178,12 +179,12 @@ class LearningRateFinder:
             with ExitStack() as stack:
                 is_first = getattr(train_step, "rank", 0) == 0
                 observers = _observers(stack, run, progress, log) if is_first else []
-                for record in run:
-                    for observe in observers:
-                        observe(record)
+                with run:  # left before the log, whose last line tells how long the run took
+                    for record in run:
+                        for observe in observers:
+                            observe(record)
         except BaseException as error:
-            run.recording.note_failure(error)
-            run.close()
+            run.note_failure(error)
             error.partial_result = run.result  # type: ignore[attr-defined]
             error.add_note(f"lrwidget: {len(run.result.lrs)} recorded points are kept in error.partial_result")
             raise
@@ -262,12 +263,13 @@ class LearningRateFinder:
             The rates to try: numbers, or functions of the step (schedules). None: rates around `around`, and where
             these point.
         num_steps
-            Steps of each training. None: as many as a range test has, or, with `lrs`, an equal share of five range
-            tests, but ten at least. By default all together cost no more than five range tests, except where ten
-            steps each come to more.
+            Steps of each training, six or more. None: as many as a range test has, or, with `lrs`, an equal share of
+            five range tests, but ten at least. By default all together cost no more than five range tests, except
+            where ten steps each come to more.
         around
             The rate to verify, or a suggestion or a range test's result that tells it; it is kept if the
-            others gain next to nothing. None (and no `lrs`): a range test is run first.
+            others gain next to nothing. None (and no `lrs`): a range test is run first; where that suggests nothing,
+            nothing is trained, and the result says what would help.
         schedule
             ``schedule(step)`` is a factor on each rate. None: constant rates.
 

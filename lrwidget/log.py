@@ -64,10 +64,9 @@ class LogWriter:
             raise IsADirectoryError(f"need a file as log, got the folder {str(path)!r}; pass one in it, e.g. {name!r}")
         self._recording = recording
         self._file: BinaryIO | None = None
-        self._num_written = 0
 
     def __enter__(self) -> LogWriter:
-        self._file = self._path.open("ab")  # not "w", which would empty the file of a run under way
+        self._file = self._path.open("a+b")  # not "w", which would empty the file of a run under way
         try:
             locked = lock.take(self._file)
             self._file.truncate(0)
@@ -86,7 +85,6 @@ class LogWriter:
     def write(self, record: StepRecord) -> None:
         """Append one record."""
         self._write(_record_line(record))
-        self._num_written += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -96,10 +94,17 @@ class LogWriter:
         with self._file:
             if error is not None:
                 self._recording.note_failure(error)
-            for record in self._recording.records[self._num_written :]:
+            for record in self._recording.records[self._num_written(self._file) :]:
                 self.write(record)  # read late, after the step that failed: the loop did not hand them out
             self._write(_encode(_footer(self._recording.result())))
             lock.release(self._file)
+
+    @staticmethod
+    def _num_written(file: BinaryIO) -> int:
+        """How many records the file holds. It is asked itself: Ctrl-C may come between a line and any count of it."""
+        file.flush()
+        file.seek(0)
+        return file.read().count(b"\n") - 1
 
     def _write(self, line: bytes) -> None:
         assert self._file is not None

@@ -8,7 +8,8 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from math import isfinite
 from time import perf_counter
-from typing import Protocol, TypeAlias, TypeVar
+from types import TracebackType
+from typing import Protocol, Self, TypeAlias, TypeVar
 
 from lrwidget.divergence import DivergenceWatch
 from lrwidget.losses import as_float
@@ -31,6 +32,23 @@ class Exhaustible(Protocol[Result_co]):
     def note_failure(self, error: BaseException, /) -> None: ...
     @property
     def result(self) -> Result_co: ...
+
+
+class EndsOnLeaving:
+    """Makes a run a context manager: left, it has ended, even where a name or a traceback still holds it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self: Exhaustible[object],
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self.note_failure(error)
+        self.close()
 
 
 def exhaust(job: Exhaustible[Result_co]) -> Result_co:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lrwidget.checks import checked_train_step
 from lrwidget.divergence import DivergenceWatch
-from lrwidget.loop import train
+from lrwidget.loop import EndsOnLeaving, train
 from lrwidget.recording import Recording
 from lrwidget.result import RangeTestResult, StepRecord, StopReason
 from lrwidget.steps import TrainStep
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from lrwidget.finder import LearningRateFinder
 
 
-class RangeTest(Iterator[StepRecord]):
+class RangeTest(EndsOnLeaving, Iterator[StepRecord]):
     """One range test under way: iterate it to train; stop iterating, and the training state is restored.
 
-    Made by `LearningRateFinder.steps`. Exhausting it, `stop`, `close`, an exception in the train step and dropping
-    the last reference all end the run and leave the train step's context.
+    Made by `LearningRateFinder.steps`. Exhausting it, `stop`, `close`, an exception in the train step, leaving it
+    where it stands in a ``with``, and dropping the last reference all end the run and leave the train step's context.
 
     Parameters
     ----------
@@ -50,6 +50,10 @@ class RangeTest(Iterator[StepRecord]):
     def close(self) -> None:
         """End the run now."""
         self.stop()
+
+    def note_failure(self, error: BaseException) -> None:
+        """Note what broke the run from outside of its steps, unless it had ended before."""
+        self.recording.note_failure(error)
 
     def note_pause(self, seconds: float) -> None:
         """Leave out of the run's time so many seconds in which nobody asked for a step."""

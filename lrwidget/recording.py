@@ -46,7 +46,7 @@ class Recording:
         """Note what broke the run, unless it had ended before."""
         if self.stop_reason is None:
             self.stop_reason = StopReason.of(error)
-            self.error = f"{type(error).__name__}: {error}"
+            self.error = error_text(error)
 
     def result(self) -> RangeTestResult:
         """The curve so far as a finished value."""
@@ -61,3 +61,8 @@ class Recording:
             error=self.error,
             seconds=self.seconds,
         )
+
+
+def error_text(error: BaseException) -> str:
+    """The kind of an error, and its message where it has one, as Ctrl-C has none."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lrwidget.checks import check_several_runs, checked_count, checked_train_step
 from lrwidget.finder import LearningRateFinder
+from lrwidget.loop import EndsOnLeaving
 from lrwidget.range_test import RangeTest
 from lrwidget.repeat_result import RepeatedResult, broken_by
 from lrwidget.result import StopReason
@@ -33,7 +34,7 @@ class RepeatRecord(NamedTuple):
     grad_norm: float | None = None
 
 
-class RepeatedTest(Iterator[RepeatRecord]):
+class RepeatedTest(EndsOnLeaving, Iterator[RepeatRecord]):
     """Several range tests under way: iterate it to train. Made by `LearningRateFinder.repeat_steps`.
 
     Each single test enters and leaves the train step, so all start from the same state and the last one restores it;
@@ -81,7 +82,7 @@ class RepeatedTest(Iterator[RepeatRecord]):
     def note_failure(self, error: BaseException) -> None:
         """Note what broke the run from outside of its steps, unless it had ended before."""
         if self.stop_reason is None:
-            self._current.recording.note_failure(error)
+            self._current.note_failure(error)
 
     def note_pause(self, seconds: float) -> None:
         """As `RangeTest.note_pause`, of the test under way."""

@@ -22,6 +22,7 @@ from uuid import uuid4
 from lrwidget.finder import LearningRateFinder
 from lrwidget.follow import FollowedRangeTest, follow
 from lrwidget.log import LogWriter
+from lrwidget.recording import error_text
 from lrwidget.relay import worker_link
 from lrwidget.result import RangeTestResult
 from lrwidget.steps import TrainStep
@@ -80,7 +81,7 @@ def run_point(
                         return Outcome(run.result, "stopped", "")
         except Exception as error:
             details = "".join(traceback.format_exception(error))
-            return Outcome(None if run is None else run.result, f"{type(error).__name__}: {error}", details)
+            return Outcome(None if run is None else run.result, error_text(error), details)
         return Outcome(run.result, None, "")
 
 

@@ -17,6 +17,7 @@ from os import PathLike
 from typing import Any
 
 from lrwidget.finder import LearningRateFinder
+from lrwidget.recording import error_text
 from lrwidget.relay import sweep_link
 from lrwidget.result import RangeTestResult, StopReason
 from lrwidget.steps import TrainStep
@@ -249,7 +250,7 @@ class Sweep(Iterator[SweepRun]):
         if has_died and self._attempts_left[index] and self._stop_reason is None:
             self._waiting.appendleft(index)
             return None
-        why = _DIED if has_died else f"{type(error).__name__}: {error}"
+        why = _DIED if has_died else error_text(error)
         return self._keep(index, error=why, details="".join(traceback.format_exception(error)))
 
     def _keep(

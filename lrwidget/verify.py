@@ -13,7 +13,7 @@ import numpy as np
 from lrwidget.checks import check_several_runs, checked_train_step
 from lrwidget.divergence import DivergenceWatch
 from lrwidget.finder import LearningRateFinder
-from lrwidget.loop import train
+from lrwidget.loop import EndsOnLeaving, train
 from lrwidget.range_test import RangeTest
 from lrwidget.recording import Recording
 from lrwidget.result import FloatArray, StepRecord, StopReason
@@ -55,7 +55,7 @@ class TrialRecord(NamedTuple):
     grad_norm: float | None = None
 
 
-class Verification(Iterator[TrialRecord]):
+class Verification(EndsOnLeaving, Iterator[TrialRecord]):
     """Short trainings under way: iterate it to train. Made by `LearningRateFinder.verify_steps`.
 
     Each training enters and leaves the train step, so all start from the same state and see the same batches, and the
@@ -72,11 +72,12 @@ class Verification(Iterator[TrialRecord]):
         The rates to try: numbers, or functions of the step (schedules). None: rates around `around`, and where these
         point.
     num_steps
-        Steps of each training. None: as many as a range test has, or, with `lrs`, an equal share of five range tests,
-        but ten at least.
+        Steps of each training, six or more. None: as many as a range test has, or, with `lrs`, an equal share of five
+        range tests, but ten at least.
     around
         The rate to verify, or a suggestion or a range test's result that tells it; it is kept if the others
-        gain next to nothing. None (and no `lrs`): a range test is run first.
+        gain next to nothing. None (and no `lrs`): a range test is run first; where that suggests nothing, nothing is
+        trained, and the result says what would help.
     schedule
         ``schedule(step)`` is a factor on each rate. None: constant rates.
 

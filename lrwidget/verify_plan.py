@@ -19,6 +19,7 @@ Rate: TypeAlias = float | Callable[[int], float]
 """A learning rate, or one that depends on the step: a schedule."""
 Around: TypeAlias = float | Suggestion | RangeTestResult
 
+FEWEST_STEPS = 6  # of a training: the last five make the final loss, the first is what it is to have come down from
 BUDGET_FACTOR = 5  # what a verification costs by default, in range tests, unless trainings would be too short
 FACTOR = 4.0  # between the first rates: far enough to see the optimum, near enough not to step over it
 NUM_FIRST = 3
@@ -107,7 +108,7 @@ def of_trainings(num_lrs: int, num_steps: int) -> str:
 
 
 def _checked_steps(num_steps: int) -> int:
-    return checked_count("num_steps", num_steps, 2, "leave it out for the cost of five range tests")
+    return checked_count("num_steps", num_steps, FEWEST_STEPS, "leave it out for the cost of five range tests")
 
 
 def centre_of(around: Around) -> float:

@@ -179,8 +179,9 @@ def _columns(index: int, trial: Trial) -> dict[str, object]:
 
 
 def _headline(result: VerifyResult) -> str:
-    what = "1 range test and " if result.range_test is not None else ""
-    what += f"{of_trainings(len(result.trials), result.num_steps)} from the same state"
+    test = "1 range test and " if result.range_test is not None else ""
+    trainings = f"{of_trainings(len(result.trials), result.num_steps)} from the same state"
+    what = test + (trainings if result.trials else "no training")
     early = sum(standing.rank is None and standing.num_steps < result.num_steps for standing in result.ranking)
     saved = f", {early} ended early" if early else ""
     return f"Verify: {what}, {result.num_steps_taken:,} steps in all{saved}, {result.stop_reason}"
@@ -199,7 +200,7 @@ def _table(ranking: Sequence[Standing]) -> list[str]:
 
 def _conclusion(result: VerifyResult) -> list[str]:
     if result.best_lr is None:
-        return ["Best LR: none", *([] if result.reason is None else [result.reason])]
+        return ["Best LR: none", *([] if result.reason is None else [result.reason]), *_remedies(result)]
     lines = [f"Best LR: {result.best_lr:.1e}"]
     if result.leading_lr is not None:
         lines.append(f"It is catching up with {result.leading_lr:.1e}, whose lead melts away.")
@@ -211,3 +212,14 @@ def _conclusion(result: VerifyResult) -> list[str]:
         beyond = "lower" if result.edge == "lowest" else "higher"
         lines.append(f"It is the {result.edge} rate tried: a {beyond} one may train better still.")
     return lines
+
+
+def _remedies(result: VerifyResult) -> list[str]:
+    """What would help where the range test suggested nothing, so that nothing was trained."""
+    test = result.range_test
+    if result.trials or test is None or test.suggested_lr is not None:
+        return []
+    remedies = [test.diagnosis.advice]
+    if test.diagnosis.needs_repeats:
+        remedies.append("Short trainings may show more all the same: verify(train_step, lrs=[1e-4, 1e-3, 1e-2]).")
+    return remedies

@@ -70,6 +70,12 @@ def test_the_factor_is_the_original_recipe():
     assert first_stop(losses, 10.0) == 5
 
 
+@pytest.mark.parametrize("losses", [[-3.0, -2.9, -4.0, -1.0, 2.0], [0.2, 0.0, 0.1, 0.3]])
+def test_a_factor_says_nothing_of_losses_that_are_not_positive(losses):
+    """Ten times a loss of -3 lies below it, and any loss above ten times 0: neither is an explosion."""
+    assert first_stop(losses, 10.0) is None
+
+
 def test_never_means_never():
     """With "never" only a loss that is not finite ends a run."""
     assert first_stop([10.0**i for i in range(300)], "never") is None

@@ -264,15 +264,15 @@ def test_every_end_has_its_reason_and_keeps_its_points(losses, reason, kept, lag
 
 @pytest.mark.parametrize("lag", [0, 3])
 @pytest.mark.parametrize(
-    ("error", "reason"),
+    ("error", "reason", "text"),
     [
-        (RuntimeError("out of memory"), StopReason.FAILED),
-        (KeyboardInterrupt(), StopReason.INTERRUPTED),
-        (asyncio.CancelledError(), StopReason.INTERRUPTED),
-        (SystemExit(3), StopReason.FAILED),
+        (RuntimeError("out of memory"), StopReason.FAILED, "RuntimeError: out of memory"),
+        (KeyboardInterrupt(), StopReason.INTERRUPTED, "KeyboardInterrupt"),
+        (asyncio.CancelledError(), StopReason.INTERRUPTED, "CancelledError"),
+        (SystemExit(3), StopReason.FAILED, "SystemExit: 3"),
     ],
 )
-def test_an_exception_carries_on_with_all_points_kept(error, reason, lag):
+def test_an_exception_carries_on_with_all_points_kept(error, reason, text, lag):
     """What the train step raises reaches the caller itself, with the finished steps as its partial result."""
     step = Scripted([*falling(10), error], lag)
     with pytest.raises(type(error)) as caught:
@@ -281,9 +281,26 @@ def test_an_exception_carries_on_with_all_points_kept(error, reason, lag):
     result = error.partial_result
     assert result.losses.tolist() == falling(10)
     assert result.stop_reason is reason
-    assert result.error == f"{type(error).__name__}: {error}"
+    assert result.error == text
     assert "10 recorded points are kept in error.partial_result" in error.__notes__[0]
     assert (step.entered, step.left) == (1, 1)
+
+
+@pytest.mark.parametrize("begin", ["steps", "repeat_steps", "verify_steps"])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(None, StopReason.STOPPED), (asyncio.CancelledError(), StopReason.INTERRUPTED), (ValueError(), StopReason.FAILED)],
+)
+def test_leaving_a_with_ends_a_run_that_is_still_held(begin, error, reason):
+    """Its name, or the traceback of an exception in the body of the loop, would hold it: the state is back at once."""
+    step = Scripted(falling(20))
+    run = getattr(LearningRateFinder(num_steps=20), begin)(step)
+    with contextlib.suppress(asyncio.CancelledError, ValueError), run:
+        next(run)
+        if error is not None:
+            raise error
+    assert (step.entered, step.left) == (1, 1)
+    assert run.stop_reason is run.result.stop_reason is reason
 
 
 def test_losses_that_cannot_be_read_any_more_do_not_hide_the_error():

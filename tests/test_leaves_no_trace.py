@@ -7,6 +7,8 @@ import contextlib
 import functools
 import gc
 import signal
+import subprocess
+import sys
 import threading
 from unittest import mock
 
@@ -290,3 +292,20 @@ def test_an_interrupt_at_any_line_of_entering_leaves_no_trace():
             assert came_through == is_within
         assert fingerprints(training) == before
     assert number > 10
+
+
+def test_a_script_may_end_in_the_middle_of_a_run():
+    """A run that a `break` left with a name lives until the interpreter ends, when half of PyTorch is gone."""
+    script = """
+import torch
+from lrwidget import LearningRateFinder, TorchStep
+
+model = torch.nn.BatchNorm1d(4)
+batches = [(torch.ones(8, 4), torch.zeros(8, 4))]
+step = TorchStep(model, torch.optim.Adam(model.parameters()), torch.nn.functional.mse_loss, batches)
+run = LearningRateFinder().steps(step)
+for record in run:
+    break
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stderr) == (0, "")

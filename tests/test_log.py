@@ -248,6 +248,30 @@ def test_a_folder_is_no_log(tmp_path):
     assert len(list(step.losses)) == 6
 
 
+@pytest.mark.parametrize("is_flushed", [False, True])
+def test_ctrl_c_while_a_line_is_written_keeps_each_record_once(tmp_path, monkeypatch, is_flushed):
+    """Handing a line to the system is where most of Ctrl-C arrives in a run of fast steps."""
+    path, write = tmp_path / "run.jsonl", LogWriter._write
+    lines = []
+
+    def interrupted(self, line):
+        lines.append(line)
+        if len(lines) != 4:  # the header and two records are there
+            return write(self, line)
+        self._file.write(line)
+        if is_flushed:
+            self._file.flush()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LogWriter, "_write", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        FINDER.range_test(Scripted([3.0, 2.0, 1.5, 1.2, 1.0, 1.1]), log=path)
+    result = RangeTestResult.load(path)
+    assert result == caught.value.partial_result  # the time that it took, too
+    assert result.losses.tolist() == [3.0, 2.0, 1.5]
+    assert result.stop_reason is StopReason.INTERRUPTED
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_ends_the_run_and_keeps_its_points(tmp_path):
     """When a line cannot be written the run ends with that error and the points so far."""

@@ -157,12 +157,12 @@ def test_what_can_be_read_once_is_refused_before_anything_is_trained():
     with pytest.raises(ValueError, match=message.format(3)):
         FINDER.repeat(step)
     with pytest.raises(ValueError, match=message.format(2)):
-        FINDER.verify(step, lrs=[1e-3, 1e-2], num_steps=5)
+        FINDER.verify(step, lrs=[1e-3, 1e-2], num_steps=6)
     with pytest.raises(ValueError, match=message.format(5)):
         FINDER.verify(step)
     assert len(list(batches)) == 40
     assert len(FINDER.repeat(step_on(iter(make_batches(40))), num_runs=1)) == 40
-    assert FINDER.verify(step_on(iter(make_batches(40))), lrs=[1e-3], num_steps=5).best_lr is not None
+    assert FINDER.verify(step_on(iter(make_batches(40))), lrs=[1e-3], num_steps=6).best_lr is not None
 
 
 def test_a_train_step_without_reseed_goes_on_in_its_data():

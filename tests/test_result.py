@@ -180,3 +180,15 @@ def test_a_recording_gives_norms_only_where_there_are_any():
     assert recording.result().grad_norms is None
     recording.append(1, 0.2, 1.0, 7.0)
     np.testing.assert_array_equal(recording.result().grad_norms, [np.nan, 7.0])
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [(KeyboardInterrupt(), "KeyboardInterrupt"), (ValueError("no: such: thing"), "ValueError: no: such: thing")],
+)
+def test_an_error_without_a_message_is_told_by_its_kind(error, text):
+    """Ctrl-C and a bare assert have no message: no colon leads to one."""
+    recording = Recording(settings={})
+    recording.note_failure(error)
+    assert recording.error == text
+    assert f"({text})" in str(recording.result())

@@ -94,7 +94,7 @@ def test_as_many_steps_are_pytorchs_one_cycle() -> None:
     assert [record.trial for record in records] == [0] * 40 + [1] * 40
 
 
-@pytest.mark.parametrize("num_steps", [2, 26, 51, 201])
+@pytest.mark.parametrize("num_steps", [6, 26, 51, 201])
 def test_another_number_of_steps_is_the_same_shape(num_steps: int) -> None:
     """A straight line over 101 steps is a straight line over fewer or more, from the first rate to the last."""
     step = Descent()
@@ -297,7 +297,7 @@ def test_what_it_will_cost_is_told_before(stage: Stage) -> None:
     assert (stage.frame().num_steps, stage.frame().refusal) == (1250, "")
     for text in ("1", "-5", "many", "2000000", "10.5"):
         stage.model.set_num_steps(text)
-        assert f"from 2 to 1,000,000, got {text!r}" in stage.frame().refusal
+        assert f"from 6 to 1,000,000, got {text!r}" in stage.frame().refusal
     assert stage.frame().num_steps == 1250
     stage.model.set_num_steps(" ")
     assert (stage.frame().num_steps, stage.frame().refusal) == (40, "")

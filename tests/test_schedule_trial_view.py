@@ -105,7 +105,7 @@ def test_the_number_of_steps_is_typed(stage: Stage) -> None:
     assert text_of(stage.view._progress) == "2 trainings of 25 steps: 50 steps"
     from_browser(stage.view.num_steps, value="<b>all</b>")
     assert stage.view.num_steps.value == "25"
-    assert "from 2 to 1,000,000, got '<b>all</b>'" in text_of(stage.view._plan)
+    assert "from 6 to 1,000,000, got '<b>all</b>'" in text_of(stage.view._plan)
 
 
 def test_while_it_trains_only_stop_can_be_pressed(stage: Stage) -> None:

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from lrwidget import schedules
 from lrwidget.schedules import Phase, Schedule
@@ -93,6 +95,25 @@ def test_copies_are_equal(name: str) -> None:
     assert eval(repr(schedule), vars(schedules).copy()) == schedule
     assert schedule != schedules.constant(123.0)
     assert schedule != name
+
+
+@pytest.mark.parametrize("kind", [np.array, torch.tensor, pd.Series, list])
+def test_a_recorded_schedule_keeps_its_own_rates(kind: Callable[[Any], Any]) -> None:
+    """Whatever the rates came in: what changes there afterwards is not seen, and copies are equal."""
+    rates = kind([0.5, 0.25])
+    schedule = schedules.from_values(rates)
+    rates[0] = 8.0
+    copy = pickle.loads(pickle.dumps(schedule))
+    assert copy.values().tolist() == schedule.values().tolist() == [0.5, 0.25]
+    assert copy == schedule
+    assert hash(copy) == hash(schedule)
+    assert repr(copy) == "from_values(lrs=(0.5, 0.25), momenta=None)"
+
+
+def test_schedules_in_a_row_may_come_from_a_generator() -> None:
+    """They are still there when a copy is made."""
+    schedule = schedules.join((schedules.constant(lr) for lr in (0.5, 0.25)), [3])
+    assert pickle.loads(pickle.dumps(schedule)).values(4).tolist() == [0.5, 0.5, 0.5, 0.25]
 
 
 def test_numpy_numbers_become_plain() -> None:

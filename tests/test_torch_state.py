@@ -434,10 +434,11 @@ def test_an_object_has_its_own_dictionary_of_attributes_again():
 
 
 def test_switches_of_the_process_are_restored():
-    """Precision of products, deterministic algorithms, the hunt for anomalies: as they were, on or off."""
+    """Grad mode, precision of products, deterministic algorithms, the hunt for anomalies: as they were, on or off."""
 
     def switches():
         return (
+            torch.is_grad_enabled(),
             torch.get_float32_matmul_precision(),
             torch.are_deterministic_algorithms_enabled(),
             torch.is_deterministic_algorithms_warn_only_enabled(),
@@ -446,6 +447,7 @@ def test_switches_of_the_process_are_restored():
 
     before = switches()
     for change in (
+        lambda: torch.set_grad_enabled(False),
         lambda: torch.set_float32_matmul_precision("medium"),
         lambda: torch.use_deterministic_algorithms(True),
         lambda: torch.use_deterministic_algorithms(True, warn_only=True),

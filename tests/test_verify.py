@@ -77,8 +77,16 @@ def test_the_best_rate_is_the_one_that_trains_best():
 def test_the_middle_rate_trains_first():
     """From the middle outwards, so that the first trainings show which of the others are hopeless."""
     step = Bowl()
-    FINDER.verify(step, lrs=[0.01, 0.02, 0.04, 0.08, 0.16], num_steps=5)
+    FINDER.verify(step, lrs=[0.01, 0.02, 0.04, 0.08, 0.16], num_steps=6)
     assert [lrs[0] for lrs in step.lrs] == [0.04, 0.08, 0.02, 0.16, 0.01]
+
+
+@pytest.mark.parametrize("num_steps", [6, 7, 10])
+def test_the_shortest_trainings_tell_what_explodes(num_steps):
+    """From 2 on the losses of the bowl rise from step to step: such a rate is never the best, nor as good as one."""
+    result = FINDER.verify(Bowl(), lrs=[0.1, 2.05, 50.0], num_steps=num_steps)
+    assert [s.verdict for s in result.ranking] == ["best", "diverged", "diverged"]
+    assert FINDER.verify(Bowl(), lrs=[2.05], num_steps=num_steps).best_lr is None
 
 
 def test_hopeless_trainings_end_early():
@@ -329,7 +337,7 @@ def test_losses_that_are_read_late_are_all_there():
 def test_a_train_step_that_restores_nothing_is_warned_about():
     """A plain function goes on training from rate to rate: that is no comparison, and is said."""
     with pytest.warns(UserWarning, match="does not restore what it changes") as caught:
-        FINDER.verify(lambda lr: 1.0, lrs=[0.1, 0.2], num_steps=5)
+        FINDER.verify(lambda lr: 1.0, lrs=[0.1, 0.2], num_steps=6)
     assert caught[0].filename == __file__
 
 
@@ -339,7 +347,7 @@ def test_wrong_arguments_are_refused_before_any_training():
     with pytest.raises(ValueError, match="need a positive, finite learning rate"):
         FINDER.verify(step, lrs=[0.1, -1.0])
     with pytest.raises(ValueError, match="got nan at step 2"):
-        FINDER.verify(step, lrs=[0.1], num_steps=5, schedule=lambda i: math.nan if i == 2 else 1.0)
+        FINDER.verify(step, lrs=[0.1], num_steps=6, schedule=lambda i: math.nan if i == 2 else 1.0)
     with pytest.raises(TypeError, match="need a train step"):
         FINDER.verify("train")
     with pytest.raises(TypeError, match=r"need a list of learning rates, got lrs=0\.001; pass lrs=\[0\.001\]"):

@@ -169,11 +169,14 @@ def test_the_number_of_steps_is_the_range_tests_or_ones_own() -> None:
     assert stage.model.frame().num_steps == 70
     stage.model.set_num_steps("25")
     assert (stage.model.frame().num_steps, stage.model.frame().budget) == (25, "5 trainings of 25 steps: 125 steps")
-    for text in ("many", "1", "2.5"):
+    for text in ("many", "5", "2.5"):
         stage.model.set_num_steps(text)
         assert f"got {text!r}" in stage.model.frame().refusal
     stage.model.set_num_steps("")
     assert (stage.model.frame().num_steps, stage.model.frame().refusal) == (70, "")
+    stage.session.change(num_steps=3)  # of so few no training can be judged
+    stage.model.follow(stage.session.frame())
+    assert stage.model.frame().num_steps == 6
 
 
 # ------------------------------------------------------------------------------------------------------- a whole one

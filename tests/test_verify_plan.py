@@ -153,7 +153,7 @@ def test_a_schedule_may_be_a_factor_on_every_rate():
         ({"lrs": [lambda step: math.nan if step == 3 else 1.0]}, ValueError, "got nan at step 3"),
         ({"around": -1.0}, ValueError, r"need a positive, finite around, got -1\.0"),
         ({"around": "auto"}, TypeError, "need a real number as around"),
-        ({"num_steps": 1}, ValueError, "need num_steps >= 2, got num_steps=1"),
+        ({"num_steps": 5}, ValueError, "need num_steps >= 6, got num_steps=5; leave it out"),
         ({"num_steps": 10.0}, TypeError, "need a whole number num_steps"),
     ],
 )

@@ -152,12 +152,26 @@ def test_where_nothing_came_to_its_end_the_text_says_so():
     assert result.reason == "No training came to its end."
 
 
-def test_without_a_suggestion_to_verify_the_text_says_why():
-    """The range test's reason stands where the best rate would."""
-    flat = RangeTestResult(np.geomspace(1e-5, 1, 50), np.ones(50))
-    result = VerifyResult((), 80, range_test=flat)
-    assert str(result).endswith("Best LR: none\n" + flat.suggest().reason)
-    assert result.num_steps_taken == 50
+LRS = np.geomspace(1e-5, 1, 50)
+NOISE = np.random.default_rng(0).normal(size=50)
+
+
+@pytest.mark.parametrize(
+    ("losses", "last"),
+    [
+        (np.ones(50), "are backward() and step() called?"),
+        (NOISE, "verify(train_step, lrs=[1e-4, 1e-3, 1e-2])."),  # which a flat loss would not profit from
+    ],
+    ids=["flat", "noise"],
+)
+def test_without_a_suggestion_to_verify_the_text_says_why_and_what_would_help(losses, last):
+    """The range test's reason stands where the best rate would, its advice follows; rates may also be named."""
+    test = RangeTestResult(LRS, losses)
+    headline, best, *words = str(VerifyResult((), 80, range_test=test)).splitlines()
+    assert headline == "Verify: 1 range test and no training, 50 steps in all, completed"
+    assert best == "Best LR: none"
+    assert words[:2] == [test.suggest().reason, test.diagnosis.advice]
+    assert words[-1].endswith(last)
 
 
 def test_stopped_before_the_trainings_the_text_does_not_praise_the_suggestion():

@@ -129,7 +129,7 @@ def test_the_number_of_steps_is_typed(stage: Stage) -> None:
     assert text_of(stage.tab._progress) == "5 trainings of 25 steps: 125 steps"
     from_browser(stage.tab.num_steps, value="1")
     assert stage.tab.num_steps.value == "25"
-    assert "need a whole number of steps from 2 to 1,000,000, got '1'" in text_of(stage.tab._says)
+    assert "need a whole number of steps from 6 to 1,000,000, got '1'" in text_of(stage.tab._says)
 
 
 def test_a_verification_from_the_first_click_to_the_marker(stage: Stage) -> None:

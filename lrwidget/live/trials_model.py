@@ -8,6 +8,7 @@ from lrwidget.finder import LearningRateFinder
 from lrwidget.live.frames import Frame
 from lrwidget.live.live_trials import LiveTrials
 from lrwidget.result import RangeTestResult
+from lrwidget.verify_plan import FEWEST_STEPS
 
 MOST_STEPS = 1_000_000  # of one training: more is no short one
 
@@ -41,8 +42,8 @@ class TrialsModel:
                 num_steps = int(text.replace(",", "")) if text.strip() else None
             except ValueError:
                 num_steps = 0
-            if num_steps is not None and not 2 <= num_steps <= MOST_STEPS:
-                self._refusal = f"need a whole number of steps from 2 to {MOST_STEPS:,}, got {text!r}"
+            if num_steps is not None and not FEWEST_STEPS <= num_steps <= MOST_STEPS:
+                self._refusal = f"need a whole number of steps from {FEWEST_STEPS} to {MOST_STEPS:,}, got {text!r}"
             else:
                 self._num_steps, self._refusal = num_steps, ""
 
@@ -72,7 +73,7 @@ class TrialsModel:
 
     @property
     def _steps_of_each(self) -> int:
-        return self._settings.num_steps if self._num_steps is None else self._num_steps
+        return max(FEWEST_STEPS, self._settings.num_steps) if self._num_steps is None else self._num_steps
 
     def _heed(self, frame: Frame) -> None:
         """Take in the settings of the widget and what its range test does."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import wraps
 from itertools import pairwise
@@ -16,8 +16,6 @@ from numbers import Integral, Real
 from operator import index
 from types import MappingProxyType
 from typing import Any, Literal, ParamSpec
-
-import numpy as np
 
 from .schedule import Schedule
 
@@ -223,10 +221,9 @@ def _check_together(arguments: Mapping[str, Any]) -> None:
 
 
 def _frozen(value: Any) -> Any:
-    """Give a list or an array as a tuple, so that what a schedule is made of never changes under it."""
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    return tuple(value) if isinstance(value, list) else value
+    """Give several values as a tuple of plain ones, so that what a schedule is made of never changes under it."""
+    values = value.tolist() if hasattr(value, "tolist") else value  # arrays, tensors, columns of a DataFrame
+    return tuple(values) if isinstance(values, Iterable) else values
 
 
 def _checked_milestones(name: str, value: Any) -> tuple[int, ...]:

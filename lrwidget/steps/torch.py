@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -295,6 +296,8 @@ class TorchStep:
                 release(claimed)
 
     def _put_back(self, state: TorchSnapshot) -> None:
+        if sys.is_finalizing():  # of a run that a script left half-way: nobody sees the state, and PyTorch would abort
+            return
         try:
             self._reshard()
         finally:

@@ -140,8 +140,8 @@ class TorchSnapshot:
                 container.clear()
         parts = [*self._containers, *self._lazy, *self._memory, *self._flags, *self._extras, *self._process]
         try:
-            with torch.no_grad():
-                restore_parts(parts)
+            torch.set_grad_enabled(False)  # until its own part puts it back, which leaving `no_grad` would undo
+            restore_parts(parts)
         finally:
             self._random.end()
 
