@@ -5,6 +5,7 @@ import io
 import itertools
 import re
 import symtable
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,14 @@ def test_the_running_mean_comes_late() -> None:
     assert variables["there"] > 10**0.5 * variables["here"]
 
 
+def test_a_section_needs_its_own_framework_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """08 says so: what `make lab` does not install is needed by its own section, and by no other."""
+    for name in ("keras", "lrwidget.steps.keras", "transformers", "lightning"):
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
+    _, printed = study("08-other-frameworks", {}, {"setup", "sklearn", "exercise-check"})
+    assert "Suggested LR: " in printed["sklearn"]
+
+
 def test_repaired_models_have_good_curves() -> None:
     """With the fault repaired as its solution says, every model of the gallery gets a good curve."""
     variables, _ = study(GALLERY, solutions(GALLERY), {cell.id for cell in cells(GALLERY)})
@@ -179,6 +188,7 @@ WRONG = [
         "explosion = read(TorchStep(model, optimizer, nn.MSELoss(), loader(inputs, targets)), min_lr=1e-9)",
         "keep min_lr=1e-4",
     ),
+    ("09-large-runs", "exercise-answer", "my_number = 12 * P / 6e9", "GPUs are whole"),
 ]
 
 
@@ -201,6 +211,14 @@ def test_exercises_have_a_check_and_a_folded_solution(path: Path) -> None:
             assert "solution" in tags(solution)
             assert solution.source.startswith("<details>")
             assert solution.source.endswith("</details>")
+
+
+def test_the_overview_lists_every_notebook_and_its_exercises() -> None:
+    """The course's README has a row for each notebook, in order, with the number of its exercises."""
+    rows = re.findall(
+        r"^\| \[\d\]\((.*?)\) \|.*\| (\d*) ?\|$", (FOLDER / "README.md").read_text(encoding="utf-8"), re.M
+    )
+    assert rows == [(path.name, str(len(cells(path.stem, "exercise")) or "")) for path in NOTEBOOKS]
 
 
 @pytest.mark.parametrize(("path", "following"), list(itertools.pairwise(NOTEBOOKS)), ids=lambda path: path.stem)
