@@ -54,7 +54,7 @@ class LearningRateFinder:
     Raises
     ------
     TypeError
-        If a number is none, or ``num_steps`` is not whole.
+        If a setting is not a number, or ``num_steps`` is not whole.
     ValueError
         If a number lies outside its range.
 

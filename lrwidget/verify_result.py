@@ -194,7 +194,8 @@ def _table(ranking: Sequence[Standing]) -> list[str]:
             lines.append(f"   -  {s.lr:.1e}  {s.verdict} at step {s.num_steps}")
             continue
         above = "" if s.rank == 1 else f", by {s.excess:.2g} ± {s.excess_error:.1g}"
-        lines.append(f"{s.rank:>4}  {s.lr:.1e}  {s.final_loss:.4g} ± {s.final_error:.1g}  {s.verdict}{above}")
+        verdict = "lowest" if s.verdict == "best" else s.verdict  # the best LR may be another, that is as good
+        lines.append(f"{s.rank:>4}  {s.lr:.1e}  {s.final_loss:.4g} ± {s.final_error:.1g}  {verdict}{above}")
     return lines if ranking else []
 
 

@@ -5,6 +5,7 @@ import io
 import itertools
 import re
 import symtable
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,20 @@ def test_the_first_curve_of_the_gallery_is_good(gallery: dict[str, Any]) -> None
     assert gallery["good"].suggested_lr is not None
 
 
+def test_the_running_mean_comes_late() -> None:
+    """03 shows what the README says: a running mean shifts the curve by a factor of three and more."""
+    variables, _ = study("03-the-range-test-step-by-step", {}, {"smoothing"})
+    assert variables["there"] > 3 * variables["here"]
+
+
+def test_a_section_needs_its_own_framework_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """08 says so: what `make lab` does not install is needed by its own section, and by no other."""
+    for name in ("keras", "lrwidget.steps.keras", "transformers", "lightning"):
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
+    _, printed = study("08-other-frameworks", {}, {"setup", "sklearn", "exercise-check"})
+    assert "Suggested LR: " in printed["sklearn"]
+
+
 def test_repaired_models_have_good_curves() -> None:
     """With the fault repaired as its solution says, every model of the gallery gets a good curve."""
     variables, _ = study(GALLERY, solutions(GALLERY), {cell.id for cell in cells(GALLERY)})
@@ -121,13 +136,22 @@ def test_repaired_models_have_good_curves() -> None:
         assert variables[name].diagnosis.advice == "", name
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in NOTEBOOKS if cells(path.stem, "exercise")], ids=lambda path: path.stem
-)
-def test_solutions_pass_their_checks(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+WITH_EXERCISES = [path.stem for path in NOTEBOOKS if cells(path.stem, "exercise")]
+
+
+@pytest.mark.parametrize("name", WITH_EXERCISES)
+def test_exercises_are_open_as_they_are_handed_out(name: str) -> None:
+    """Before a student has done anything, every check says what there is to do, and none that it is right."""
+    checks = {cell.id for cell in cells(name, "check")}
+    _, printed = study(name, {}, checks)
+    for check in checks:
+        assert re.match(r"Still|Put|Replace|Make", printed[check]), check
+
+
+@pytest.mark.parametrize("name", WITH_EXERCISES)
+def test_solutions_pass_their_checks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With every solution put in, every check says that it is right."""
     monkeypatch.setenv("KERAS_BACKEND", "torch")
-    name = path.stem
     checks = {cell.id for cell in cells(name, "check")}
     assert len(checks) == len(solutions(name)) > 0
     _, printed = study(name, solutions(name), checks)
@@ -164,6 +188,7 @@ WRONG = [
         "explosion = read(TorchStep(model, optimizer, nn.MSELoss(), loader(inputs, targets)), min_lr=1e-9)",
         "keep min_lr=1e-4",
     ),
+    ("09-large-runs", "exercise-answer", "my_number = 12 * P / 6e9", "GPUs are whole"),
 ]
 
 
@@ -186,6 +211,14 @@ def test_exercises_have_a_check_and_a_folded_solution(path: Path) -> None:
             assert "solution" in tags(solution)
             assert solution.source.startswith("<details>")
             assert solution.source.endswith("</details>")
+
+
+def test_the_overview_lists_every_notebook_and_its_exercises() -> None:
+    """The course's README has a row for each notebook, in order, with the number of its exercises."""
+    rows = re.findall(
+        r"^\| \[\d\]\((.*?)\) \|.*\| (\d*) ?\|$", (FOLDER / "README.md").read_text(encoding="utf-8"), re.M
+    )
+    assert rows == [(path.name, str(len(cells(path.stem, "exercise")) or "")) for path in NOTEBOOKS]
 
 
 @pytest.mark.parametrize(("path", "following"), list(itertools.pairwise(NOTEBOOKS)), ids=lambda path: path.stem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -58,3 +59,19 @@ def test_set_lr_sets_the_rate_of_the_training_to_come() -> None:
     step_of(optimizer, model=model).set_lr(0.4)
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.4, 0.1])
     assert model.weight.item() == before
+
+
+@pytest.mark.parametrize("kind", [float, torch.tensor])
+def test_a_scheduler_made_after_set_lr_goes_on_from_it(kind: Callable[[float], float | torch.Tensor]) -> None:
+    """Also where one was made before: what PyTorch has noted for that one would hold for every later one too."""
+    model = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=kind(0.1))
+    torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    step_of(optimizer, model=model).set_lr(0.4)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: 0.5**k)
+    rates = []
+    for _ in range(3):
+        rates.append(float(optimizer.param_groups[0]["lr"]))
+        optimizer.step()
+        scheduler.step()
+    assert rates == pytest.approx([0.4, 0.2, 0.1])

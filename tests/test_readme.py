@@ -19,19 +19,6 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-# What the README takes for granted: the reader has a model and data.
-PRELUDE = """
-import torch
-from torch import nn
-torch.manual_seed(0)
-model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3))
-optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-loss_fn = nn.CrossEntropyLoss()
-inputs = torch.randn(256, 4)
-targets = inputs[:, :3].argmax(dim=1)
-loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(inputs, targets), batch_size=32, shuffle=True)
-"""
-
 
 def blocks(*languages: str) -> list[str]:
     """The fenced code blocks in these languages, in order."""
@@ -93,14 +80,14 @@ def test_every_block_is_run_or_checked() -> None:
 
 
 def test_python_blocks_run(tmp_path: Path) -> None:
-    """The blocks, pasted one after the other below a model and data, run without error or warning, and with nothing
-    installed but what the README says."""
+    """The blocks, pasted one after the other, run without error or warning, and with nothing installed but what the
+    README says."""
     parts = [f"# --- block {number} ---\n{code}" for number, code in enumerate(blocks("python"), 1)]
     assert parts
     lacking = what_the_reader_lacks()
     assert {"keras", "matplotlib"} <= lacking
     script = tmp_path / "readme.py"
-    script.write_text("\n".join([NOT_INSTALLED.format(names=lacking), PRELUDE, *parts]), encoding="utf-8")
+    script.write_text("\n".join([NOT_INSTALLED.format(names=lacking), *parts]), encoding="utf-8")
     warnings = ["-W", "error", "-W", "ignore::DeprecationWarning:bqscales.traits"]
     run = subprocess.run(
         [sys.executable, *warnings, script], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False

@@ -222,7 +222,7 @@ def test_the_text_tells_ranks_losses_uncertainties_and_what_ended_early():
     assert str(result).splitlines() == [
         "Verify: 3 trainings of 60 steps from the same state, 122 steps in all, 1 ended early, completed",
         "rank  lr       final loss",
-        "   1  1.0e+00  0.5 ± 0  best",
+        "   1  1.0e+00  0.5 ± 0  lowest",
         "   2  1.0e-01  1 ± 0  worse, by 0.5 ± 0",
         "   -  3.0e+00  diverged at step 2",
         "Best LR: 1.0e+00",
@@ -242,3 +242,4 @@ def test_a_tie_is_said():
     """The rates that are as good as the best are named."""
     result = result_of(trial(0.03, 0.5), trial(0.1, 0.501), trial(0.3, 0.502), trial(1.0, 1.5))
     assert "Best LR: 1.0e-01\nAs good, as far as this shows: 3.0e-02, 3.0e-01." in str(result)
+    assert "best" not in str(result)  # no row is called so: the lowest one is 3.0e-02

@@ -255,8 +255,14 @@ class TorchStep:
                 self._shield.lower()
 
     def set_lr(self, lr: float) -> None:
-        """Set the optimizer's learning rate for the training to come; several groups keep their ratios."""
+        """Set the optimizer's learning rate for the training to come; several groups keep their ratios.
+
+        A scheduler keeps the rate it was made with: make it after this.
+        """
         LearningRates(self._optimizers).set(lr)
+        for group in (group for optimizer in self._optimizers for group in optimizer.param_groups):
+            if "initial_lr" in group:  # noted by a scheduler, and taken over by all that are made later
+                group["initial_lr"] = float(group["lr"])
 
     def code(self, lr: str) -> str:
         """A line of Python that makes the optimizer with this learning rate; see `optimizer_code`."""

@@ -95,7 +95,7 @@ class DataTab:
         lr = self._frame.guide.selected_lr if self._frame else None
         if self._set_lr is not None and lr is not None:
             self._set_lr(lr)
-            words = f"The optimizer's learning rate is {exact_number(lr)} now."
+            words = f"The optimizer's learning rate is {exact_number(lr)} now; make its scheduler, if any, after this."
             self._applied = lr, f'<div role="status">{markup.text(words)}</div>'
 
 

@@ -111,7 +111,7 @@ def test_the_rate_to_take_along(context: BrowserContext, lab: LabPage, widget: W
     assert lab.evaluate("[group['lr'] for group in optimizer.param_groups]") == [0.125]
     widget.button("Apply").click()
     lab.wait_until("optimizer.param_groups[0]['lr'] == 3.25e-2")
-    widget.root.get_by_text("The optimizer's learning rate is 3.25e-2 now.").wait_for()
+    widget.root.get_by_text("The optimizer's learning rate is 3.25e-2 now;").wait_for()
     widget.number_box.fill("1e-3")
     widget.number_box.press("Enter")
     widget.root.get_by_text("The optimizer's learning rate is").wait_for(state="detached")  # it is not this one
