@@ -214,9 +214,9 @@ class RangeTestResult:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the result as JSON lines, readable by `load` and by any tool; an existing file is replaced."""
-        from lrwidget.log import write_result
+        from lrwidget.log import write_results
 
-        write_result(self, path)
+        write_results([self], path)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> RangeTestResult:
