@@ -17,9 +17,10 @@ _SCATTER = (0.02, 0.98)  # the quantiles of the raw losses that are to be seen
 
 def short_number(value: float) -> str:
     """A learning rate on an axis or beside a curve: ``3.2e-2``, ``1e-7``, ``10``."""
-    if value == 0 or not math.isfinite(value) or 1 <= value < 99.5:
+    digits = f"{value:.1e}"
+    if value == 0 or not math.isfinite(value) or 1 <= float(digits) < 100:
         return f"{value:.2g}"
-    return _short_exponent(f"{value:.1e}".replace(".0e", "e"))
+    return _short_exponent(digits.replace(".0e", "e"))
 
 
 def loss_range(losses: FloatArray, smoothed: FloatArray) -> tuple[float, float]:
