@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -41,7 +41,6 @@ class Recipe:
     """How one step is trained. Its parts are those arguments of `TorchStep` that say so."""
 
     model: nn.Module
-    optimizers: Sequence[Any]
     device: torch.device
     lag: int
     update: Update
@@ -97,7 +96,7 @@ class Recipe:
             )
         batches = ranks.batches(batches)
         read = make_reader(self.lag, self.device)
-        set_lr = LearningRates(self.optimizers).set
+        set_lr = LearningRates(self.update.optimizers).set
         if self.train_step is not None:
             own = sparing(moved(self.train_step, self.device) if self._must_move else self.train_step)
 
@@ -115,7 +114,7 @@ class Recipe:
         def steady() -> Step:
             is_simple = self._is_simple and measure is None and ranks.is_alone
             if self.loss_fn is not None and is_simple:
-                return _plain_step(self.optimizers[0], self.model, self.loss_fn, batches)
+                return _plain_step(self.update.optimizers[0], self.model, self.loss_fn, batches)
             return with_loss(self._kept_whole(compute))
 
         return with_loss(self._trying(checked(compute, has_loss_fn=self.loss_fn is not None))), steady
@@ -155,7 +154,7 @@ class Recipe:
         if not self._validation_batches:
             self._validation_batches = self._take(self.validation)
         batches, is_moved = self._validation_batches, self._must_move
-        return make_validation(self.model, self.optimizers, compute, batches, is_moved=is_moved)
+        return make_validation(self.model, self.update.optimizers, compute, batches, is_moved=is_moved)
 
     def _take(self, source: TorchBatches) -> list[Any]:
         """The validation batches. The first run alone takes them: it must train on the same batches as the others."""
