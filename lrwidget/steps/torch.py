@@ -311,11 +311,12 @@ class TorchStep:
 
     def _begin(self) -> None:
         """Make the step function for the batches as they stand now."""
-        first, make_steady = self._recipe.build(self._batches.stream, self._ranks)
+        make = self._recipe.build(self._batches.stream, self._ranks)
+        first = make(True)
 
         def take_first(lr: float) -> StepReturn:
             output = first(lr)
-            self._step = make_steady()
+            self._step = make(False)
             return output
 
         self._step = take_first
