@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrwidget.diagnosis import Diagnosis, lr_text
+from lrwidget.axes import lr_text
+from lrwidget.diagnosis import Diagnosis
 from lrwidget.result import FloatArray, RangeTestResult, StopReason
 from lrwidget.suggestions import ScheduleKind, Suggestion, nearest_step
 

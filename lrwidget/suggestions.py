@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrwidget.analysis import Curve, analyse
-from lrwidget.diagnosis import SIGNIFICANT_FALL, Diagnosis, diagnose, has_evidence, lr_text
+from lrwidget.axes import lr_text
+from lrwidget.diagnosis import SIGNIFICANT_FALL, Diagnosis, diagnose, has_evidence
 from lrwidget.peer_rules import PEER_RULES
 from lrwidget.result import FloatArray
 from lrwidget.smoothing import checked_curve
