@@ -1,4 +1,4 @@
-"""How a loss curve is laid out, wherever it is drawn: which losses are shown, where the ticks go, how numbers read."""
+"""How learning rates are written, and how a loss curve is laid out, wherever it is drawn: its range and its ticks."""
 
 from __future__ import annotations
 
@@ -17,9 +17,38 @@ _SCATTER = (0.02, 0.98)  # the quantiles of the raw losses that are to be seen
 
 def short_number(value: float) -> str:
     """A learning rate on an axis or beside a curve: ``3.2e-2``, ``1e-7``, ``10``."""
-    if value == 0 or not math.isfinite(value) or 1 <= value < 99.5:
+    digits = f"{value:.1e}"
+    if value == 0 or not math.isfinite(value) or 1 <= float(digits) < 100:
         return f"{value:.2g}"
-    return _short_exponent(f"{value:.1e}".replace(".0e", "e"))
+    return _short_exponent(digits)
+
+
+def lr_text(lr: float) -> str:
+    """A learning rate in a sentence: 0.8, 12, 2.1e-2."""
+    text = f"{lr:.1e}"
+    return f"{float(text):g}" if -1 <= int(text.partition("e")[2]) <= 3 else short_number(lr)
+
+
+def rate_text(lr: float, is_exact: bool) -> str:
+    """A learning rate as it stands in a box: three digits, and all of them where the very number was chosen."""
+    return exact_number(lr) if is_exact else _short_exponent(f"{lr:.2e}")
+
+
+def exact_number(value: float) -> str:
+    """A learning rate with three digits, and with as many more as it takes to give the same number back."""
+    for digits in range(2, 17):
+        text = _short_exponent(f"{value:.{digits}e}")
+        if float(text) == value:
+            return text
+    return repr(value)
+
+
+def _short_exponent(text: str) -> str:
+    """``3.20e-02`` as ``3.2e-2``, ``2.07e+00`` as ``2.07``."""
+    mantissa, _, exponent = text.partition("e")
+    if "." in mantissa:
+        mantissa = mantissa.rstrip("0").rstrip(".")
+    return f"{mantissa}e{int(exponent)}" if int(exponent) else mantissa
 
 
 def loss_range(losses: FloatArray, smoothed: FloatArray) -> tuple[float, float]:
@@ -93,10 +122,6 @@ def tick_labels(ticks: list[float]) -> list[str]:
     last_digit = math.floor(math.log10(step) + 1e-9)
     if size >= 1e5 or size < 1e-3:
         digits = max(0, math.floor(math.log10(size) + 1e-9) - last_digit)
-        return [_short_exponent(f"{tick:.{digits}e}") for tick in ticks]
+        texts = [f"{tick:.{digits}e}".partition("e") for tick in ticks]
+        return [f"{mantissa}e{int(exponent)}" for mantissa, _, exponent in texts]
     return [f"{tick:.{max(0, -last_digit)}f}" for tick in ticks]
-
-
-def _short_exponent(text: str) -> str:
-    """``1e-07`` without its padding: ``1e-7``."""
-    return text.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrwidget.analysis import MIN_LOSSES, Curve, analyse
-from lrwidget.axes import short_number
+from lrwidget.axes import lr_text
 from lrwidget.explosion import THROWN_BACK_NOISE
 from lrwidget.instability import TAIL_RANK
 from lrwidget.once import once_per_curve
@@ -133,12 +133,6 @@ def has_evidence(curve: Curve, diagnosis: Diagnosis) -> bool:
     if diagnosis.kind == "range_too_small":
         return curve.significance >= SIGNIFICANT_FALL
     return diagnosis.kind == "ok"
-
-
-def lr_text(lr: float) -> str:
-    """A learning rate in a sentence: 0.8, 12, 2.1e-2."""
-    text = f"{lr:.1e}"
-    return f"{float(text):g}" if -1 <= int(text.partition("e")[2]) <= 3 else short_number(lr)
 
 
 def _without_fall(curve: Curve) -> Diagnosis:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
 from lrwidget.checks import checked_count, finite_number
 from lrwidget.divergence import Divergence
 from lrwidget.loop import exhaust, warn_if_not_restoring
-from lrwidget.range_test import RangeTest
+from lrwidget.range_test import RangeTest, run_to_end
 from lrwidget.result import FloatArray, RangeTestResult
 from lrwidget.smoothing import check_smooth_factor
 from lrwidget.steps import TrainStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from lrwidget.repeat_result import RepeatedResult
     from lrwidget.repeats import RepeatedTest
@@ -174,21 +173,8 @@ class LearningRateFinder:
         BaseException
             Whatever the train step raises carries on, with what was recorded so far as ``error.partial_result``.
         """
-        run = self.steps(train_step)
-        try:
-            with ExitStack() as stack:
-                is_first = getattr(train_step, "rank", 0) == 0
-                observers = _observers(stack, run, progress, log) if is_first else []
-                with run:  # left before the log, whose last line tells how long the run took
-                    for record in run:
-                        for observe in observers:
-                            observe(record)
-        except BaseException as error:
-            run.note_failure(error)
-            error.partial_result = run.result  # type: ignore[attr-defined]
-            error.add_note(f"lrwidget: {len(run.result.lrs)} recorded points are kept in error.partial_result")
-            raise
-        return run.result
+        is_first = getattr(train_step, "rank", 0) == 0
+        return run_to_end(self.steps(train_step), progress=progress and is_first, log=log if is_first else None)
 
     def repeat_steps(self, train_step: TrainStep, num_runs: int = 3) -> RepeatedTest:
         """Several range tests as one iterator, as `steps` is for one; see `lrwidget.repeats.RepeatedTest`."""
@@ -297,17 +283,3 @@ class LearningRateFinder:
         from lrwidget.verify_plan import plan
 
         return plan(self, lrs, num_steps, around)
-
-
-def _observers(stack: ExitStack, run: RangeTest, progress: bool, log: str | PathLike[str] | None) -> Sequence[Any]:
-    """Those who watch the loop in `range_test`: the log file and the progress bar."""
-    observers: list[Any] = []
-    if log is not None:
-        from lrwidget.log import LogWriter
-
-        observers.append(stack.enter_context(LogWriter(log, run.recording)).write)
-    if progress:
-        from lrwidget.progress import ProgressBar
-
-        observers.append(stack.enter_context(ProgressBar(run.recording)).update)
-    return observers

@@ -63,10 +63,9 @@ class LogWriter:
             name = str(self._path / "run.jsonl")
             raise IsADirectoryError(f"need a file as log, got the folder {str(path)!r}; pass one in it, e.g. {name!r}")
         self._recording = recording
-        self._file: BinaryIO | None = None
 
     def __enter__(self) -> LogWriter:
-        self._file = self._path.open("a+b")  # not "w", which would empty the file of a run under way
+        self._file: BinaryIO = self._path.open("a+b")  # not "w", which would empty the file of a run under way
         try:
             locked = lock.take(self._file)
             self._file.truncate(0)
@@ -89,8 +88,6 @@ class LogWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._file is None:
-            return
         with self._file:
             if error is not None:
                 self._recording.note_failure(error)
@@ -107,7 +104,6 @@ class LogWriter:
         return file.read().count(b"\n") - 1
 
     def _write(self, line: bytes) -> None:
-        assert self._file is not None
         self._file.write(line)
         self._file.flush()
 
@@ -180,13 +176,8 @@ class LogParser:
         self.header = header
 
 
-def write_result(result: RangeTestResult, path: str | PathLike[str]) -> None:
-    """Write a finished result in the format of the log; an existing file is replaced as a whole or not at all."""
-    write_results([result], path)
-
-
 def write_results(results: Sequence[RangeTestResult], path: str | PathLike[str]) -> None:
-    """Write several finished results, one log behind the other; `read_results` reads them."""
+    """Write finished results as logs, one behind the other; an existing file is replaced as a whole or not at all."""
     path = Path(path)
     draft = path.with_name(f"{path.name}.{uuid4().hex[:8]}")
     try:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrwidget.diagnosis import Diagnosis, lr_text
+from lrwidget.axes import lr_text
+from lrwidget.diagnosis import Diagnosis
 from lrwidget.result import FloatArray, RangeTestResult, StopReason
 from lrwidget.suggestions import ScheduleKind, Suggestion, nearest_step
 
@@ -59,8 +60,8 @@ class RepeatedResult(RangeTestResult):
         if any(not np.array_equal(r.lrs, longest.lrs[: len(r)]) for r in results):
             raise ValueError("need range tests of one sweep, got other learning rates; use the same finder for all")
         losses = np.sort(_table(results), axis=0)
-        counts = np.isfinite(losses) | np.isinf(losses)
-        middle, low, high = (_quantile(losses, counts.sum(0), q) for q in (0.5, 0.25, 0.75))
+        counts = (~np.isnan(losses)).sum(axis=0)
+        middle, low, high = (_quantile(losses, counts, q) for q in (0.5, 0.25, 0.75))
         finite = np.flatnonzero(np.isfinite(middle))
         end = min(int(finite[-1]) + 2, len(longest)) if len(finite) else min(1, len(longest))
         super().__init__(

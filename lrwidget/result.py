@@ -181,7 +181,8 @@ class RangeTestResult:
         Of a run that ended before its largest rate, for another reason than its losses, it is "too few points" where
         the rest of the range would tell more.
         """
-        from lrwidget.diagnosis import Diagnosis, diagnose, lr_text
+        from lrwidget.axes import lr_text
+        from lrwidget.diagnosis import Diagnosis, diagnose
 
         diagnosis = diagnose(self.lrs, self.losses)
         if not self._is_cut_short or diagnosis.kind not in _OF_THE_END:
@@ -214,9 +215,9 @@ class RangeTestResult:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the result as JSON lines, readable by `load` and by any tool; an existing file is replaced."""
-        from lrwidget.log import write_result
+        from lrwidget.log import write_results
 
-        write_result(self, path)
+        write_results([self], path)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> RangeTestResult:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrwidget.analysis import Curve, analyse
-from lrwidget.diagnosis import SIGNIFICANT_FALL, Diagnosis, diagnose, has_evidence, lr_text
+from lrwidget.axes import lr_text
+from lrwidget.diagnosis import SIGNIFICANT_FALL, Diagnosis, diagnose, has_evidence
 from lrwidget.peer_rules import PEER_RULES
 from lrwidget.result import FloatArray
 from lrwidget.smoothing import checked_curve
@@ -187,37 +188,39 @@ def _for_decay(suggestion: Suggestion, lrs: FloatArray) -> Suggestion:
     )
 
 
-def _steepest(lrs: FloatArray, losses: FloatArray) -> Suggestion:
+def _tutorial(rule: str, pick: Callable[[FloatArray, FloatArray], tuple[float, str]]) -> Rule:
+    """A rule that reads the losses up to where the tutorial stops; `pick` finds a rate there, and the reason for it."""
+
+    def suggest_as_tutorial(lrs: FloatArray, losses: FloatArray) -> Suggestion:
+        end = _tutorial_stop(losses)
+        if end < 2:
+            reason = "No suggestion: it takes two losses before the run ends, or more."
+            return Suggestion(None, None, None, rule, reason)
+        lr, reason = pick(lrs, losses[:end])
+        return Suggestion(lr, None, None, rule, reason, index=nearest_step(lrs, lr))
+
+    return suggest_as_tutorial
+
+
+def _steepest(lrs: FloatArray, losses: FloatArray) -> tuple[float, str]:
     """The tutorial's rule: the steepest fall of the raw loss over log lr, then back by a tenth of the points."""
-    end = _tutorial_stop(losses)
-    if end < 2:
-        return _too_few("steepest")
-    steepest = int(np.argmin(np.gradient(losses[:end], np.log(lrs[:end]))))
-    index = max(0, steepest - end // 10)
+    steepest = int(np.argmin(np.gradient(losses, np.log(lrs[: len(losses)]))))
     reason = f"A tenth of the steps before the steepest fall, at {lr_text(lrs[steepest])}."
-    return Suggestion(float(lrs[index]), None, None, "steepest", reason, index=index)
+    return float(lrs[max(0, steepest - len(losses) // 10)]), reason
 
 
-def _explosion_tenth(lrs: FloatArray, losses: FloatArray) -> Suggestion:
+def _explosion_tenth(lrs: FloatArray, losses: FloatArray) -> tuple[float, str]:
     """The tutorial's rule of thumb: ten times below where the loss, past its lowest, is above its first again."""
-    end = _tutorial_stop(losses)
-    if end < 2:
-        return _too_few("explosion_tenth")
-    lowest = int(np.argmin(losses[:end]))
-    above = np.flatnonzero(losses[lowest:end] > losses[0])
-    explosion = float(lrs[lowest + int(above[0]) if len(above) else min(end, len(lrs) - 1)])
-    reason = f"A tenth of where the explosion begins, {lr_text(explosion)}."
-    return Suggestion(explosion / 10, None, None, "explosion_tenth", reason, index=nearest_step(lrs, explosion / 10))
+    lowest = int(np.argmin(losses))
+    above = np.flatnonzero(losses[lowest:] > losses[0])
+    explosion = float(lrs[lowest + int(above[0]) if len(above) else min(len(losses), len(lrs) - 1)])
+    return explosion / 10, f"A tenth of where the explosion begins, {lr_text(explosion)}."
 
 
-def _minimum_tenth(lrs: FloatArray, losses: FloatArray) -> Suggestion:
+def _minimum_tenth(lrs: FloatArray, losses: FloatArray) -> tuple[float, str]:
     """A tenth of the rate with the lowest raw loss."""
-    end = _tutorial_stop(losses)
-    if end < 2:
-        return _too_few("minimum_tenth")
-    minimum = float(lrs[np.argmin(losses[:end])])
-    reason = f"A tenth of where the loss is lowest, {lr_text(minimum)}."
-    return Suggestion(minimum / 10, None, None, "minimum_tenth", reason, index=nearest_step(lrs, minimum / 10))
+    minimum = float(lrs[np.argmin(losses)])
+    return minimum / 10, f"A tenth of where the loss is lowest, {lr_text(minimum)}."
 
 
 def _peer(rule: str) -> Rule:
@@ -254,14 +257,10 @@ def nearest_step(lrs: FloatArray, lr: float) -> int:
     return int(np.argmin(np.abs(np.log(lrs / lr))))
 
 
-def _too_few(rule: str) -> Suggestion:
-    return Suggestion(None, None, None, rule, "No suggestion: it takes two losses before the run ends, or more.")
-
-
 RULES: dict[str, Rule] = {
     "default": _default,
-    "steepest": _steepest,
-    "explosion_tenth": _explosion_tenth,
-    "minimum_tenth": _minimum_tenth,
+    "steepest": _tutorial("steepest", _steepest),
+    "explosion_tenth": _tutorial("explosion_tenth", _explosion_tenth),
+    "minimum_tenth": _tutorial("minimum_tenth", _minimum_tenth),
     **{rule: _peer(rule) for rule in PEER_RULES},
 }

@@ -97,14 +97,15 @@ def sweep(
     )
     with ExitStack() as stack:
         stack.enter_context(job)
-        observe: Callable[[SweepRun], object] = lambda run: None  # noqa: E731
+        bar = None
         if progress:
             from lrwidget.progress import SweepProgressBar
 
-            observe = stack.enter_context(SweepProgressBar(len(job))).update
+            bar = stack.enter_context(SweepProgressBar(len(job)))
         try:
             for run in job:
-                observe(run)
+                if bar is not None:
+                    bar.update(run)
         except BaseException as error:
             job.close()
             error.partial_result = job.result  # type: ignore[attr-defined]

@@ -23,6 +23,7 @@ def falling_curve(explosion: float, noise: float = 0.0) -> np.ndarray:
         (1e-7, "1e-7"),
         (0.1, "1e-1"),
         (0.0996, "1e-1"),
+        (0.996, "1"),
         (1.0, "1"),
         (1.25, "1.2"),
         (10.0, "10"),

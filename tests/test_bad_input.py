@@ -77,7 +77,7 @@ def run(model, **options):
         ({"also": torch.ones(2)}, TypeError, r"^need a list as also, got Tensor; pass also="),
         ({"max_grad_norm": "1"}, TypeError, r"^need a number max_grad_norm, got max_grad_norm='1'; pass a float$"),
         ({"max_grad_norm": True}, TypeError, r"^need a number max_grad_norm, got max_grad_norm=True; pass a float$"),
-        ({"accumulation_steps": True}, TypeError, r"^need a whole number accumulation_steps, got"),
+        ({"accumulation_steps": True}, TypeError, r"^need a whole number accumulation_steps >= 1, got"),
         (
             {"loss_fn": None, "batches": {"x": torch.ones(8, 5)}},
             TypeError,

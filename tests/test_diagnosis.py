@@ -8,7 +8,8 @@ import pytest
 
 from lrwidget import LearningRateFinder
 from lrwidget.analysis import analyse
-from lrwidget.diagnosis import SIGNIFICANT_FALL, TYPICAL_RANGES, UPHILL, diagnose, lr_text
+from lrwidget.axes import lr_text
+from lrwidget.diagnosis import SIGNIFICANT_FALL, TYPICAL_RANGES, UPHILL, diagnose
 from lrwidget.suggestions import suggest
 from tests.curves import noise, s_curve, sweep
 from tests.regret.scoring import Pathology, load_pathologies

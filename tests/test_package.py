@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -29,6 +30,15 @@ result = LearningRateFinder().range_test(train_step)
 assert 1e-3 < result["suggested_lr"] < 1, result
 print(lrwidget.__version__)
 """
+
+
+@pytest.mark.parametrize("part", ["live", "ui", "steps"])
+def test_the_map_of_a_part_names_all_its_modules(part):
+    """Its docstring is where a reader begins: no module is missing there, and none is named that is gone."""
+    folder = ROOT / "lrwidget" / part
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
+    assert set(re.findall(r"(?<!`)`([a-z_]+)`", docstring)) == modules
 
 
 @pytest.fixture(scope="module")

@@ -66,6 +66,16 @@ def test_each_lane_is_the_training_at_its_rate() -> None:
     assert result.best_lr == 0.4
 
 
+def test_the_time_of_a_race_is_that_of_its_steps(monkeypatch) -> None:
+    """A widget makes its first race before anybody presses Run: the wait for that is none of the race's time."""
+    now = iter([7.0, 9.0])
+    job = RaceJob(Parabola, [0.1], 2)
+    monkeypatch.setattr("lrwidget.live.trainings.perf_counter", lambda: next(now))
+    for _ in job:
+        pass
+    assert job.result.seconds == 2.0
+
+
 def test_a_lane_without_a_finite_loss_rests_while_the_others_go_on() -> None:
     """After a loss that is not finite a lane trains no more; the others finish."""
     calls: list[float] = []

@@ -9,10 +9,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import lrwidget
 from lrwidget import LearningRateFinder, RestoringStep, StepRecord, StopReason
 from lrwidget.live.context import CallerContext
 from lrwidget.live.failure import Failure
@@ -465,6 +467,16 @@ def test_failure_names_the_users_line() -> None:
     assert failure.where.startswith("test_run.py, line ")
     assert failure.line.startswith('np.linspace(0, 1, num="many")')
     assert "Traceback (most recent call last)" in failure.details
+
+
+def test_failure_in_a_file_whose_name_begins_like_the_package() -> None:
+    """A script beside a clone, such as lrwidget_try.py, is the user's code."""
+    path = Path(lrwidget.__file__).parent.with_name("lrwidget_try.py")
+    try:
+        exec(compile("1 / 0", str(path), "exec"))
+    except ZeroDivisionError as error:
+        failure = Failure.of(error)
+    assert failure.where == "lrwidget_try.py, line 1, in <module>"
 
 
 def test_failure_of_a_broken_exception() -> None:

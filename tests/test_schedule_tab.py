@@ -17,6 +17,7 @@ from ipywidgets import Widget
 from lrwidget import schedules
 from lrwidget.live.schedule_model import MOST_OVERLAYS, ScheduleModel
 from lrwidget.schedules import SCHEDULES
+from lrwidget.ui.parts import close_tree
 from lrwidget.ui.schedule_controls import ValueControl
 from lrwidget.ui.schedule_tab import ScheduleTab
 
@@ -392,7 +393,7 @@ def test_close(tab: ScheduleTab) -> None:
     tab.choice.value = "cyclic"
     hidden = value_control(tab, "mode").input
     tab.choice.value = "cosine"
-    tab.close()
+    close_tree(tab)
     assert hidden.comm is None
-    assert tab.widget.comm is None
+    assert tab.box.comm is None
     assert tab.plot.figure.comm is None

@@ -230,7 +230,7 @@ def live(monkeypatch: pytest.MonkeyPatch) -> None:
 def view_of(widget: LRFinderWidget) -> ScheduleTrialView:
     widget._body.tabs.open("Schedule")
     widget._pump.flush()
-    found = widget._body.tabs._panes[1]._tab._trial  # type: ignore[attr-defined]
+    found = widget._body.tabs._panes[1]._trial  # type: ignore[attr-defined]
     assert isinstance(found, ScheduleTrialView)
     return found
 

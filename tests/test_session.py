@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lrwidget import LearningRateFinder, StepOutput, StopReason, diagnose, suggest
+from lrwidget.axes import exact_number
 from lrwidget.live.budget import DrawBudget
 from lrwidget.live.drawing import MOST_POINTS, drawable, evenly, shown_range, spikes_kept, steady
 from lrwidget.live.frames import Frame, Progress
@@ -17,7 +18,7 @@ from lrwidget.live.run_state import RunState
 from lrwidget.live.runs import MOST_PAST_RUNS
 from lrwidget.live.series import Series
 from lrwidget.live.session import Session
-from lrwidget.live.words import duration, exact_number, progress_text, typical_remark
+from lrwidget.live.words import duration, progress_text, typical_remark
 from lrwidget.result import StepRecord
 from lrwidget.smoothing import smooth
 from lrwidget.suggestions import RULES

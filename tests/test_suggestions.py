@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrwidget.analysis import analyse
-from lrwidget.diagnosis import diagnose, lr_text
+from lrwidget.axes import lr_text
+from lrwidget.diagnosis import diagnose
 from lrwidget.suggestions import CLEAR_FALL, RULES, suggest
 from tests.curves import noise, s_curve, sweep
 from tests.regret.scoring import load_tasks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import threading
 import time
@@ -116,6 +117,16 @@ def finished_sweep():
     steps = {c: sweep_steps.parabola(c) for c in (0.5, 1.0, 2.0)}
     runs = [SweepRun(i, {"curvature": c}, FINDER.range_test(s)) for i, (c, s) in enumerate(steps.items())]
     return SweepResult((*runs, SweepRun(3, {"curvature": 4.0}, error="ValueError: <b>no</b>", details="Trace<back>")))
+
+
+def test_what_is_no_sweep_is_refused(monkeypatch):
+    """A grid without its Sweep is told so, and leaves no half-made widget that fails when it is collected."""
+    unraisable = []
+    monkeypatch.setattr("sys.unraisablehook", unraisable.append)
+    with pytest.raises(TypeError, match=r"need a Sweep .* got \{'seed': \[0, 1\]\}"):
+        SweepWidget({"seed": [0, 1]})
+    gc.collect()
+    assert unraisable == []
 
 
 def test_a_finished_sweep_is_drawn_whole():

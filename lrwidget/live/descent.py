@@ -17,6 +17,9 @@ Direction = Callable[[FloatArray], FloatArray]
 FAR = 1e3 * START_LOSS  # a walk this high up has left for good
 MOMENTUM = 0.9
 _ADAM_BETAS, _ADAM_EPSILON = (0.9, 0.999), 1e-8
+_ARRIVED = 0.01 * START_LOSS  # this far above the bottom of its well a walk has arrived
+_QUICK = 8  # steps within which no one asks for fewer
+_RESTLESS = 0.25  # the share of steps that turn back or climb, from which on a walk swings
 
 
 def _sgd() -> Direction:
@@ -171,11 +174,6 @@ def judge(walk: Walk) -> Judgement:
             )
     manner = ", swinging past it on the way" if swings else ""
     return Judgement("converges", f"Converges: it is at the bottom{well} after {steps}{manner}.")
-
-
-_ARRIVED = 0.01 * START_LOSS  # this far above the bottom of its well a walk has arrived
-_QUICK = 8  # steps within which no one asks for fewer
-_RESTLESS = 0.25  # the share of steps that turn back or climb, from which on a walk swings
 
 
 def _explain_divergence(walk: Walk, is_above: bool) -> str:

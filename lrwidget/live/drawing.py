@@ -44,11 +44,11 @@ def spikes_kept(lrs: FloatArray, losses: FloatArray, most: int = MOST_POINTS) ->
     return np.unique(np.concatenate([stretches * width + lows, stretches * width + highs, [n - 1]]))
 
 
-def evenly(lrs: FloatArray, values: FloatArray, most: int = MOST_POINTS) -> tuple[FloatArray, FloatArray]:
-    """At most so many points of a smooth line, both ends included; copies, shape (k,)."""
-    if len(lrs) <= most:
+def evenly(lrs: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """At most `MOST_POINTS` points of a smooth line, both ends included; copies, shape (k,)."""
+    if len(lrs) <= MOST_POINTS:
         return lrs.copy(), values.copy()
-    indices = np.linspace(0, len(lrs) - 1, most).astype(int)
+    indices = np.linspace(0, len(lrs) - 1, MOST_POINTS).astype(int)
     return lrs[indices], values[indices]
 
 

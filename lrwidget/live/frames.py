@@ -133,11 +133,11 @@ class Progress:
     state: RunState
     num_done: int
     num_steps: int
-    lr: float | None
-    loss: float | None
-    elapsed_seconds: float
-    left_seconds: float | None
-    stop_reason: StopReason | None
+    lr: float | None = None
+    loss: float | None = None
+    elapsed_seconds: float = 0.0
+    left_seconds: float | None = None
+    stop_reason: StopReason | None = None
     is_displaced: bool = False
     is_stopping: bool = False
 

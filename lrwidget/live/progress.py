@@ -9,11 +9,6 @@ from lrwidget.live.run import Run
 from lrwidget.live.run_state import RunState
 
 
-def no_progress(num_steps: int) -> Progress:
-    """Before a run of so many steps."""
-    return Progress(RunState.IDLE, 0, num_steps, None, None, 0.0, None, None)
-
-
 def progress_of(run: Run[Any], ended: bool, num_steps: int) -> Progress:
     """How far a run is; one that has ended since `ended` was asked still counts as running."""
     state = run.state if ended or run.is_active else RunState.RUNNING

@@ -97,13 +97,7 @@ class Run(Generic[Record]):
         return self._watch.rate(len(self.records) - 1)
 
     def start(self) -> None:
-        """Run in a worker thread.
-
-        Raises
-        ------
-        RuntimeError
-            If it has been started before.
-        """
+        """Run in a worker thread; RuntimeError if it has been started before."""
         self._begin()
         context = self._context or CallerContext()
         self._driver = threading.Thread(target=context.run, args=(self._drive_apart,), name="lrwidget-run", daemon=True)
@@ -245,11 +239,7 @@ class Run(Generic[Record]):
         error: BaseException | None = None
         try:
             with sole_run(self, self._subject):
-                try:
-                    self._step_through(job)
-                except BaseException as caught:
-                    job.stop(StopReason.of(caught))
-                    raise
+                self._step_through(job)
         except BaseException as caught:
             error = caught
         self._end(job, error, keep_error)
@@ -257,12 +247,16 @@ class Run(Generic[Record]):
 
     def _step_through(self, job: Job[Record]) -> None:
         append = self.records.append
-        if self._wanted is not None:
-            job.stop(self._wanted)
-        for record in job:
-            append(record)
-            if self._attention:
-                self._attend(job)
+        try:
+            if self._wanted is not None:
+                job.stop(self._wanted)
+            for record in job:
+                append(record)
+                if self._attention:
+                    self._attend(job)
+        except BaseException as error:
+            job.stop(StopReason.of(error))
+            raise
 
     def _attend(self, job: Job[Record]) -> None:
         """Between two steps: pause, stop, or go on undisturbed."""

@@ -9,9 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 from lrwidget import schedules
 from lrwidget.axes import short_number
-from lrwidget.live.schedule_parameters import BATCHES, COMMON, EPOCHS, FRONT, PEAK, TOTAL, Slot, slot
 from lrwidget.live.schedule_preview import Overlay, Preview, ScheduleFrame, make_preview, warnings_about
-from lrwidget.live.schedule_values import Control, Scale, as_argument, as_control, converted, start_value, typed_value
+from lrwidget.live.schedule_values import (
+    BATCHES,
+    COMMON,
+    EPOCHS,
+    FRONT,
+    PEAK,
+    TOTAL,
+    Control,
+    Scale,
+    Slot,
+    as_argument,
+    as_control,
+    converted,
+    slot,
+    start_value,
+    typed_value,
+)
 from lrwidget.schedules import SCHEDULES, Parameter, Schedule
 
 if TYPE_CHECKING:

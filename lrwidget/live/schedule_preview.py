@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from lrwidget.axes import short_number
 from lrwidget.live.drawing import MOST_POINTS, spikes_kept
 from lrwidget.live.schedule_values import Control
+from lrwidget.result import FloatArray
 from lrwidget.schedules import Phase, Schedule
-from lrwidget.schedules.schedule import FloatArray
 
 MOST_PHASES = 24  # beyond that no shading: bands too narrow to tell apart
 _MOST_SAMPLES = 20_000  # steps evaluated for a picture; a longer schedule is sampled

@@ -130,13 +130,8 @@ class MomentumStep:
         return getattr(self._train_step, name)
 
 
-def momentum_setter(train_step: object) -> Callable[[float], object] | None:
-    """What sets the momentum of a train step; None where nothing can."""
-    return getattr(train_step, "set_momentum", None)
-
-
 def _with_momentum(train_step: TrainStep, schedule: Schedule, places: FloatArray) -> TrainStep:
-    set_momentum = momentum_setter(train_step)
+    set_momentum = getattr(train_step, "set_momentum", None)
     if not schedule.has_momentum or set_momentum is None:
         return train_step
     return MomentumStep(train_step, set_momentum, np.atleast_1d(schedule.momentum(places)).tolist())

@@ -13,7 +13,7 @@ from lrwidget.live.frames import Frame
 from lrwidget.live.run import Run
 from lrwidget.live.schedule_model import ScheduleModel
 from lrwidget.live.schedule_preview import ScheduleFrame
-from lrwidget.live.schedule_trial import ScheduleTrial, TriedSchedule, momentum_setter
+from lrwidget.live.schedule_trial import ScheduleTrial, TriedSchedule
 from lrwidget.live.schedule_trial_frames import CONSTANT, SCHEDULE, ScheduleTrialFrame, TrainingRow
 from lrwidget.live.trials_model import TrialsModel
 from lrwidget.result import StopReason
@@ -153,7 +153,7 @@ class ScheduleTrialModel(TrialsModel):
         return "" if _tried(shown) is not None else words.NO_SCHEDULE
 
     def _plan(self, shown: ScheduleFrame) -> str:
-        tried, can_set_momentum = _tried(shown), momentum_setter(self._train_step) is not None
+        tried, can_set_momentum = _tried(shown), getattr(self._train_step, "set_momentum", None) is not None
         return "" if tried is None else words.plan(tried, self._steps_of_each, can_set_momentum)
 
     def _budget(self) -> str:

@@ -17,11 +17,12 @@ from lrwidget.finder import LearningRateFinder
 from lrwidget.live.budget import DrawBudget
 from lrwidget.live.curves import CurveMaker
 from lrwidget.live.failure import Failure
-from lrwidget.live.frames import DrawnCurve, Frame
+from lrwidget.live.frames import DrawnCurve, Frame, Progress
 from lrwidget.live.guidance import Guidance
-from lrwidget.live.progress import no_progress, progress_of
+from lrwidget.live.progress import progress_of
 from lrwidget.live.reading import Reader
 from lrwidget.live.run import Run
+from lrwidget.live.run_state import RunState
 from lrwidget.live.runs import Runs
 from lrwidget.live.words import verdict_on
 
@@ -59,7 +60,7 @@ class Session:
         self._guidance = Guidance(self._reader)
         self._budget = DrawBudget()
         self._curves = CurveMaker(settings)
-        self._progress = no_progress(settings.num_steps)
+        self._progress = Progress(RunState.IDLE, 0, settings.num_steps)
 
     # --- intents: any thread, no waiting ---
 
@@ -169,7 +170,7 @@ class Session:
             self._reader.begin()
             self._guidance.choose(None)
             self._failure, self._status = None, ""
-            self._progress = no_progress(self._settings.num_steps)
+            self._progress = Progress(RunState.IDLE, 0, self._settings.num_steps)
 
     def restore_settings(self, number: int) -> None:
         """Take the settings of that run for the next one."""

@@ -30,10 +30,11 @@ class Trainings(Iterator[TrialRecord]):
         self.num_steps = num_steps
         self._trainings = trainings
         self._records = records
-        self._started = perf_counter()
+        self._started: float | None = None
         self._reason: StopReason | None = None
 
     def __next__(self) -> TrialRecord:
+        self._started = self._started or perf_counter()
         try:
             return next(self._records)
         except StopIteration:
@@ -61,5 +62,5 @@ class Trainings(Iterator[TrialRecord]):
             tuple(trial for training in self._trainings for trial in training.result.trials),
             self.num_steps,
             stop_reason=self._reason or StopReason.STOPPED,
-            seconds=perf_counter() - self._started,
+            seconds=0.0 if self._started is None else perf_counter() - self._started,
         )

@@ -112,7 +112,7 @@ class VerifyModel(TrialsModel):
             If one is under way.
         """
         with self._lock:
-            self._trials.begin(run, self._steps_of_each)
+            self._trials.begin(run, job.plan.num_steps)
             self._job = job
             self._is_around, self._refusal = False, ""  # what is compared must not change with the marker
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from lrwidget.axes import short_number
-from lrwidget.diagnosis import lr_text
+from lrwidget.axes import lr_text, short_number
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live.frames import CurveVerdict, Progress
 from lrwidget.live.reading import Reading
@@ -59,28 +58,6 @@ def step_text(progress: Progress) -> str:
         return ""
     newest = f"LR {short_number(progress.lr)} · loss {progress.loss:.4g}"
     return newest if progress.stop_reason else f"{newest} · {duration(progress.elapsed_seconds)}"
-
-
-def rate_text(lr: float, is_exact: bool) -> str:
-    """A learning rate as it stands in a box: three digits, and all of them where the very number was chosen."""
-    return exact_number(lr) if is_exact else short_exponent(f"{lr:.2e}")
-
-
-def exact_number(value: float) -> str:
-    """A learning rate with three digits, and with as many more as it takes to give the same number back."""
-    for digits in range(2, 17):
-        text = short_exponent(f"{value:.{digits}e}")
-        if float(text) == value:
-            return text
-    return repr(value)
-
-
-def short_exponent(text: str) -> str:
-    """``3.20e-02`` as ``3.2e-2``, ``2.07e+00`` as ``2.07``."""
-    mantissa, _, exponent = text.partition("e")
-    if "." in mantissa:
-        mantissa = mantissa.rstrip("0").rstrip(".")
-    return f"{mantissa}e{int(exponent)}" if int(exponent) else mantissa
 
 
 def run_summary(settings: LearningRateFinder, result: RangeTestResult | None) -> str:

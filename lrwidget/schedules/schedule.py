@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lrwidget.result import FloatArray
+
 if TYPE_CHECKING:
     import pandas as pd
     from torch.optim import Optimizer
 
     from .torch import ScheduledLR
 
-FloatArray = NDArray[np.float64]
 Trend = Literal["rising", "falling", "flat", "mixed"]
 Framework = Literal["torch", "transformers", "keras", "optax"]
 

@@ -9,10 +9,12 @@ from operator import index
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lrwidget.result import FloatArray
+
 from . import formulas
 from .parameters import OTHER, WARMUP_STEPS, choice
 from .registry import Parameter, register
-from .schedule import FloatArray, Formula, Phase, Schedule
+from .schedule import Formula, Phase, Schedule
 
 RISES = {"linear": formulas.rise_linear, "cosine": formulas.rise_cosine, "1-sqrt": formulas.rise_sqrt}
 

@@ -3,6 +3,17 @@
 It trains on one batch at that learning rate and returns the batch's loss. If it is a context manager too, entering
 it saves the state of the training and leaving it restores it. The frameworks live in files of their own beside this
 one; nothing else in the package imports them.
+
+A map of them:
+
+- What they share: `batches` in all their forms, `claims` on what is trained, `parts` of a saved state, random states of
+  runs that `overlap`, `interrupts` that must wait, and `closures`: what functions work with.
+- `keras` is whole in one file.
+- `torch` is the step itself, and `torch_checks` what it refuses. What is saved: `torch_state` walks through it,
+  `torch_parts` and `torch_random` put its pieces back, `torch_generators` finds those behind a loader.
+- How a PyTorch step is made: `torch_recipe` goes from `torch_batches` by `torch_forward` to a loss, by `torch_update`
+  to a step, by `torch_readback` to a number, and by `torch_distributed` keeps several processes in step. `torch_code`
+  writes the line that makes the optimizer.
 """
 
 from __future__ import annotations

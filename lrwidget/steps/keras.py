@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,11 +13,10 @@ from lrwidget.steps import StepReturn
 from lrwidget.steps.batches import Batches, describe, note_batch
 from lrwidget.steps.claims import claim, release
 from lrwidget.steps.interrupts import InterruptShield, shielded
-from lrwidget.steps.overlap import RandomStates
+from lrwidget.steps.overlap import STREAM, RandomStates, global_states, seed_globals
 from lrwidget.steps.parts import Part, restore_parts
 
 _SHARED_GENERATOR = "global_seed_generator"
-_STREAM = 0x6C7277  # a number that nobody seeds with: a repeat must not be the run it is compared with
 
 
 class KerasStep:
@@ -139,10 +137,9 @@ class KerasStep:
             raise RuntimeError(
                 "need an entered train step to reseed, got one whose state is not saved; use it in a with block"
             )
-        rng = np.random.default_rng((_STREAM, seed))
+        rng = np.random.default_rng((STREAM, seed))
         number = int(rng.integers(2**31))
-        random.seed(number)
-        np.random.seed(number)  # noqa: NPY002 - the global source is what user code draws from
+        seed_globals(number)
         if keras.backend.backend() == "torch":
             import torch
 
@@ -254,7 +251,5 @@ def _random_parts() -> Iterator[Part]:
         from lrwidget.steps.torch_random import random_parts
 
         yield from random_parts(torch.device("cpu"))
-        return
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    yield Part(("Python RNG",), lambda: random.setstate(python_state))
-    yield Part(("NumPy RNG",), lambda: np.random.set_state(numpy_state))  # noqa: NPY002
+    else:
+        yield from global_states()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+import numpy as np
 
 from lrwidget.steps.parts import Part
+
+STREAM = 0x6C7277  # a number that nobody seeds with: a repeat must not be the run it is compared with
 
 _lock = threading.RLock()  # a forgotten run may be collected, and so end, while its own thread holds it
 _under_way: list[weakref.ref[RandomStates]] = []
@@ -44,3 +49,17 @@ class RandomStates:
         """The run is over. One that is dropped is, too."""
         with _lock:
             _under_way[:] = [reference for reference in _under_way if reference() not in (None, self)]
+
+
+def global_states() -> Iterator[Part]:
+    """The states of the sources that user code draws from without naming one, but for a framework's."""
+    python_state = random.getstate()
+    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 - as a tuple it costs twice as much
+    yield Part(("Python RNG",), lambda: random.setstate(python_state))
+    yield Part(("NumPy RNG",), lambda: np.random.set_state(numpy_state))  # noqa: NPY002
+
+
+def seed_globals(seed: int) -> None:
+    """Seed those sources."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -15,13 +16,7 @@ from lrwidget.steps.claims import claim, release
 from lrwidget.steps.closures import held_by
 from lrwidget.steps.interrupts import InterruptShield, shielded
 from lrwidget.steps.torch_batches import TorchBatches
-from lrwidget.steps.torch_checks import (
-    check_frozen,
-    check_grad_mode,
-    check_options,
-    check_setup,
-    needs_closure,
-)
+from lrwidget.steps.torch_checks import check_frozen, check_grad_mode, check_options, check_setup
 from lrwidget.steps.torch_code import optimizer_code
 from lrwidget.steps.torch_distributed import Alone, current_rank, join_ranks, reshard
 from lrwidget.steps.torch_generators import generators_behind
@@ -174,13 +169,11 @@ class TorchStep:
         has_form = forward is None and train_step is None
         self._batches = TorchBatches(batches, single_allowed=has_form)
         validated = None if validation is None else TorchBatches(validation, single_allowed=has_form, name="validation")
-        closure = any(needs_closure(each) for each in optimizers)
         self._recipe = Recipe(
             model=model,
-            optimizers=optimizers,
             device=device,
             lag=self.lag,
-            update=Update(optimizers, int(accumulation_steps), max_grad_norm, record_grad_norm, scaler, closure),
+            update=Update(optimizers, int(accumulation_steps), max_grad_norm, record_grad_norm, scaler),
             loss_fn=loss_fn,
             forward=forward,
             train_step=train_step,
@@ -246,13 +239,19 @@ class TorchStep:
 
     @shielded
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        try:
-            self._leave()
-        finally:
-            try:
-                self._part(error)
-            finally:
-                self._shield.lower()
+        state, self._state = self._state, None
+        ranks, self._ranks = self._ranks, Alone()
+        claimed, self._claimed = self._claimed, set()
+        self._step = _not_entered
+        with ExitStack() as stack:  # from the bottom up, each whatever becomes of those before it
+            stack.callback(self._shield.lower)
+            stack.callback(ranks.leave, error, lambda: self._shield.is_waiting)
+            stack.callback(release, claimed)
+            # Of a run that a script left half-way nobody sees the state, and PyTorch would abort.
+            if state is not None and not sys.is_finalizing():
+                stack.callback(state.restore)
+                stack.callback(self._reshard)
+            self._batches.end()
 
     def set_lr(self, lr: float) -> None:
         """Set the optimizer's learning rate for the training to come; several groups keep their ratios.
@@ -286,36 +285,8 @@ class TorchStep:
         self._batches.reseed(seed)
         self._begin()
 
-    @shielded
-    def _leave(self) -> None:
-        """Let go of everything and put the state back, each whatever becomes of the other."""
-        state, self._state = self._state, None
-        self._step = _not_entered
-        try:
-            self._batches.end()
-        finally:
-            try:
-                if state is not None:
-                    self._put_back(state)
-            finally:
-                claimed, self._claimed = self._claimed, set()
-                release(claimed)
-
-    def _put_back(self, state: TorchSnapshot) -> None:
-        if sys.is_finalizing():  # of a run that a script left half-way: nobody sees the state, and PyTorch would abort
-            return
-        try:
-            self._reshard()
-        finally:
-            state.restore()
-
     def _reshard(self) -> None:
         reshard(root for root in (self.model, *self._held) if isinstance(root, nn.Module))
-
-    def _part(self, error: BaseException | None) -> None:
-        """Leave the other ranks, where there are any."""
-        ranks, self._ranks = self._ranks, Alone()
-        ranks.leave(error, lambda: self._shield.is_waiting)
 
     def _roots(self) -> Iterable[tuple[str, object]]:
         yield "model", self.model
@@ -348,11 +319,12 @@ class TorchStep:
 
     def _begin(self) -> None:
         """Make the step function for the batches as they stand now."""
-        first, make_steady = self._recipe.build(self._batches.stream, self._ranks)
+        make = self._recipe.build(self._batches.stream, self._ranks)
+        first = make(True)
 
         def take_first(lr: float) -> StepReturn:
             output = first(lr)
-            self._step = make_steady()
+            self._step = make(False)
             return output
 
         self._step = take_first

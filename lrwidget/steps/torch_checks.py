@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from lrwidget.checks import checked_count
 from lrwidget.steps.batches import describe
 
 _FORWARD_HINT = "or pass forward=function(batch) -> loss"
@@ -272,11 +273,7 @@ def _check_numbers(counts: Mapping[str, object], max_grad_norm: object) -> None:
         ("num_validation_batches", 1, "without validation the training loss is recorded"),
         ("lag", 0, "0 reads each loss at once"),
     ):
-        count = counts[name]
-        if isinstance(count, bool) or not isinstance(count, Integral):
-            raise TypeError(f"need a whole number {name}, got {name}={count!r}; pass an int")
-        if count < least:
-            raise ValueError(f"need {name} >= {least}, got {name}={count}; {remedy}")
+        checked_count(name, counts[name], least, remedy)
     if max_grad_norm is None:
         return
     if isinstance(max_grad_norm, bool) or not isinstance(max_grad_norm, Real):

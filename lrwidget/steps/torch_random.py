@@ -9,12 +9,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from lrwidget.steps.overlap import STREAM, global_states, seed_globals
 from lrwidget.steps.parts import Part, Path
 
 Generator: TypeAlias = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
 GENERATOR_TYPES = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
-
-_STREAM = 0x6C7277  # a number that nobody seeds with
 
 
 def generator_part(path: Path, generator: Generator) -> Part:
@@ -37,11 +36,8 @@ def generator_part(path: Path, generator: Generator) -> Part:
 
 def random_parts(device: torch.device) -> Iterator[Part]:
     """The random states of the process: Python, NumPy, torch on every device in use."""
-    python_state, torch_state = random.getstate(), torch.get_rng_state()
-    # The global source is what user code draws from. As a dictionary it costs half of what it costs as a tuple.
-    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002
-    yield Part(("Python RNG",), lambda: random.setstate(python_state))
-    yield Part(("NumPy RNG",), lambda: np.random.set_state(numpy_state))  # noqa: NPY002
+    yield from global_states()
+    torch_state = torch.get_rng_state()
     yield Part(("torch CPU RNG",), lambda: torch.set_rng_state(torch_state))
     if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         cuda_states = torch.cuda.get_rng_state_all()
@@ -97,10 +93,8 @@ def _autocast_part(kind: str) -> Part:
 
 def reseed_all(seed: int, generators: Iterable[Generator]) -> None:
     """Start every global source, and the given generators, from a seed."""
-    # Not from the number itself: small seeds are popular, and a repeat must not be the run it is compared with.
-    seed = int(np.random.SeedSequence((_STREAM, seed)).generate_state(1)[0])
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
+    seed = int(np.random.SeedSequence((STREAM, seed)).generate_state(1)[0])  # small seeds are popular
+    seed_globals(seed)
     torch.manual_seed(seed)  # every device
     for generator in generators:
         if isinstance(generator, torch.Generator):

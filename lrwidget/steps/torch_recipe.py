@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -41,7 +41,6 @@ class Recipe:
     """How one step is trained. Its parts are those arguments of `TorchStep` that say so."""
 
     model: nn.Module
-    optimizers: Sequence[Any]
     device: torch.device
     lag: int
     update: Update
@@ -82,8 +81,8 @@ class Recipe:
         self._changes_batches = False
         self._is_inside_autocast = torch.is_autocast_enabled(self.device.type)
 
-    def build(self, batches: Iterator[Any], ranks: Alone) -> tuple[Step, Callable[[], Step]]:
-        """The function for the first step, which looks closely; and what makes the one for all others after it.
+    def build(self, batches: Iterator[Any], ranks: Alone) -> Callable[[bool], Step]:
+        """What makes the function that takes a step: for the first one (True) a function that looks closely.
 
         Raises
         ------
@@ -97,39 +96,37 @@ class Recipe:
             )
         batches = ranks.batches(batches)
         read = make_reader(self.lag, self.device)
-        set_lr = LearningRates(self.optimizers).set
+        set_lr = LearningRates(self.update.optimizers).set
         if self.train_step is not None:
             own = sparing(moved(self.train_step, self.device) if self._must_move else self.train_step)
 
-            def with_own(own: Callable[[Any], Any]) -> Step:
-                return ranks.losses(_own_step(set_lr, told(own), batches, read if self.lag else None))
+            def make_own(is_first: bool) -> Step:
+                train_step = told(self._on_kept(own, is_first))
+                return ranks.losses(_own_step(set_lr, train_step, batches, read if self.lag else None))
 
-            return with_own(self._trying(own)), lambda: with_own(self._kept_whole(own))
+            return make_own
         compute = self._compute()
         measure = self._measure(told(compute))
+        has_loss_fn = self.loss_fn is not None
 
-        def with_loss(compute: Compute) -> Step:
-            update = self.update.build(ranks.forward(told(compute)), batches)
+        def make(is_first: bool) -> Step:
+            is_simple = self._is_simple and measure is None and ranks.is_alone
+            if self.loss_fn is not None and is_simple and not is_first:
+                return _plain_step(self.update.optimizers[0], self.model, self.loss_fn, batches)
+            loss = checked(compute, has_loss_fn=has_loss_fn) if is_first else compute
+            update = self.update.build(ranks.forward(told(self._on_kept(loss, is_first))), batches)
             return ranks.losses(_whole_step(set_lr, update, measure, read))
 
-        def steady() -> Step:
-            is_simple = self._is_simple and measure is None and ranks.is_alone
-            if self.loss_fn is not None and is_simple:
-                return _plain_step(self.optimizers[0], self.model, self.loss_fn, batches)
-            return with_loss(self._kept_whole(compute))
+        return make
 
-        return with_loss(self._trying(checked(compute, has_loss_fn=self.loss_fn is not None))), steady
-
-    def _trying(self, compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """For the first step: find out whether the model changes batches in place that are the user's."""
+    def _on_kept(self, compute: Callable[[Any], Any], is_first: bool) -> Callable[[Any], Any]:
+        """The same, and the user's batches stay as they are: the first step finds out whether it takes copies."""
 
         def note(is_changed: bool) -> None:
             self._changes_batches = is_changed
 
-        return tried(compute, note) if self._is_kept else compute
-
-    def _kept_whole(self, compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """For the others: give it copies if it does."""
+        if is_first:
+            return tried(compute, note) if self._is_kept else compute
         return on_copies(compute) if self._changes_batches else compute
 
     @property
@@ -155,7 +152,7 @@ class Recipe:
         if not self._validation_batches:
             self._validation_batches = self._take(self.validation)
         batches, is_moved = self._validation_batches, self._must_move
-        return make_validation(self.model, self.optimizers, compute, batches, is_moved=is_moved)
+        return make_validation(self.model, self.update.optimizers, compute, batches, is_moved=is_moved)
 
     def _take(self, source: TorchBatches) -> list[Any]:
         """The validation batches. The first run alone takes them: it must train on the same batches as the others."""

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from lrwidget.steps.torch_checks import needs_closure
 from lrwidget.steps.torch_forward import Compute
 
 Outcome: TypeAlias = tuple[Tensor, Tensor | None] | None
@@ -124,8 +125,6 @@ class Update:
         Whether to return the total norm, before clipping.
     scaler
         A gradient scaler for half precision.
-    needs_closure
-        Whether the optimizer evaluates the loss itself, as LBFGS does.
     """
 
     optimizers: Sequence[Any]
@@ -133,7 +132,11 @@ class Update:
     max_grad_norm: float | None = None
     record_grad_norm: bool = False
     scaler: Any = None
-    needs_closure: bool = False
+
+    @property
+    def needs_closure(self) -> bool:
+        """Whether an optimizer evaluates the loss itself, as LBFGS does."""
+        return any(needs_closure(optimizer) for optimizer in self.optimizers)
 
     @property
     def is_plain(self) -> bool:

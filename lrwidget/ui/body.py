@@ -16,9 +16,10 @@ from lrwidget.ui.marker import Marker
 from lrwidget.ui.parts import Act, Pane, Renders
 from lrwidget.ui.range_test_tab import RangeTestTab
 from lrwidget.ui.saved_picture import SavedPicture
+from lrwidget.ui.schedule_tab import ScheduleTab
 from lrwidget.ui.schedule_trial import ScheduleTrialView
 from lrwidget.ui.style import style_sheet
-from lrwidget.ui.tabs import SchedulePane, Tabs
+from lrwidget.ui.tabs import Tabs
 from lrwidget.ui.verdict import VerdictView
 from lrwidget.ui.verify_tab import VerifyTab
 
@@ -90,7 +91,7 @@ class Body:
     def _make_schedule_tab(self) -> Pane:
         bench, driver = self._bench, self._bench.schedule_driver
         trial = ScheduleTrialView(bench.schedule_trial, self._act, driver.start, driver.stop)
-        return SchedulePane(bench.schedule, self._act, self._lock, trial)
+        return ScheduleTab(bench.schedule, self._act, lock=self._lock, trial=trial)
 
     def _make_verify_tab(self) -> Pane:
         driver = self._bench.verify_driver

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ipywidgets import HTML, Box, VBox
 
-from lrwidget.axes import short_number
+from lrwidget.axes import exact_number, rate_text, short_number
 from lrwidget.live.frames import Frame
 from lrwidget.live.run_state import RunState
 from lrwidget.live.session import Session
-from lrwidget.live.words import exact_number, rate_text
 from lrwidget.ui import markup
 from lrwidget.ui.parts import Act, button, set_traits
 from lrwidget.ui.variable import Variable
@@ -100,20 +99,15 @@ class DataTab:
 
 
 def _code(line: str) -> str:
-    """A line to copy: by its button, or by hand, for which a click or the Tab key selects all of it.
-
-    Lab's own shortcuts must not see the keys pressed in it: a C there copies a cell.
-    """
+    """A line to copy: by its button, or by hand, for which a click or the Tab key selects all of it."""
     copy = (
         "const box = this.previousElementSibling; box.select(); "
         "this.textContent = document.execCommand('copy') ? 'Copied' : 'Press Ctrl+C'"
     )
-    return (
-        f'<textarea readonly data-lm-suppress-shortcuts="true" spellcheck="false" rows="1" cols="{len(line)}" '
-        'title="A line of Python for the selected LR" aria-label="Code" onclick="this.select()">'
-        f"{markup.text(line)}</textarea>"
-        f'<button class="jupyter-button lrw-icon-copy" title="Copy this line" onclick="{copy}">Copy</button>'
-    )
+    title = "A line of Python for the selected LR"
+    box = f'rows="1" cols="{len(line)}" title="{title}" aria-label="Code" onclick="this.select()"'
+    copier = f'<button class="jupyter-button lrw-icon-copy" title="Copy this line" onclick="{copy}">Copy</button>'
+    return markup.code(line, box) + copier
 
 
 def _as_html(table: pd.DataFrame) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 from bqplot import Label, LinearScale, LogScale, Scatter
 from ipywidgets import Box, FloatLogSlider, Text
 
+from lrwidget.axes import rate_text
 from lrwidget.live.frames import Frame, Guide
 from lrwidget.live.session import Session
-from lrwidget.live.words import rate_text
 from lrwidget.result import FloatArray
 from lrwidget.ui.parts import Act, Explained, Inputs, button, set_range, set_traits
 

@@ -18,6 +18,17 @@ def text(content: str) -> str:
     return escape(content, quote=True)
 
 
+def code(content: str, attributes: str) -> str:
+    """Code to be copied, in a box with these attributes.
+
+    Lab's own shortcuts must not see the keys pressed in it: a C there copies a cell.
+    """
+    return (
+        f'<textarea readonly data-lm-suppress-shortcuts="true" spellcheck="false" {attributes}>'
+        f"{text(content)}</textarea>"
+    )
+
+
 def progress(progress: Progress) -> str:
     """The bar of a run and what stands beside it."""
     if progress.state is RunState.IDLE:

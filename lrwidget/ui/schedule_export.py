@@ -92,8 +92,5 @@ class ScheduleExport:
             self._written = wanted
             code = frame.preview.schedule.code(_FRAMEWORKS[self.framework.value])
             rows = min(24, code.count("\n") + 1)
-            # Lab's own shortcuts must not see the keys pressed in here: a C there copies a cell.
-            self._code.value = (
-                f'<textarea readonly data-lm-suppress-shortcuts="true" spellcheck="false" rows="{rows}" '
-                f'title="Select and copy" aria-label="Code of the schedule">{markup.text(code)}</textarea>'
-            )
+            box = f'rows="{rows}" title="Select and copy" aria-label="Code of the schedule"'
+            self._code.value = markup.code(code, box)

@@ -10,8 +10,8 @@ from bqplot import Axis, Label, LinearScale, Lines, LogScale, Mark, Scatter, Too
 from lrwidget.axes import loss_ticks, lr_ticks, short_number, tick_labels
 from lrwidget.live.schedule_model import MOST_OVERLAYS
 from lrwidget.live.schedule_preview import Preview, ScheduleFrame
+from lrwidget.result import FloatArray
 from lrwidget.schedules import Phase
-from lrwidget.schedules.schedule import FloatArray
 from lrwidget.ui.figures import figure
 from lrwidget.ui.marks import CURVE, NONE
 from lrwidget.ui.parts import set_traits

@@ -10,12 +10,11 @@ from typing import Any
 from ipywidgets import HTML, Box, Dropdown, ToggleButton, ToggleButtons, VBox
 
 from lrwidget.live.schedule_model import MOST_OVERLAYS, ScheduleModel
-from lrwidget.live.schedule_parameters import slot
-from lrwidget.live.schedule_values import Control
+from lrwidget.live.schedule_values import Control, slot
 from lrwidget.schedules import SCHEDULES
 from lrwidget.schedules.warmups import RISES
 from lrwidget.ui import schedule_markup as words
-from lrwidget.ui.parts import Act, Explained, Inputs, button, close_tree, guard_messages, set_class, set_traits
+from lrwidget.ui.parts import Act, Explained, Inputs, button, guard_messages, set_class, set_traits
 from lrwidget.ui.schedule_controls import ValueControl
 from lrwidget.ui.schedule_export import ScheduleExport
 from lrwidget.ui.schedule_plot import SchedulePlot
@@ -27,7 +26,7 @@ _LINKS = {True: ("Follows the selected LR", "link"), False: ("Locked", "lock")}
 
 
 class ScheduleTab:
-    """The tab, as one box.
+    """The tab; its peak follows the selected learning rate.
 
     Parameters
     ----------
@@ -45,8 +44,8 @@ class ScheduleTab:
 
     Attributes
     ----------
-    widget
-        The box to display.
+    box
+        What is shown.
     """
 
     def __init__(
@@ -68,9 +67,9 @@ class ScheduleTab:
         self.plot = SchedulePlot()
         self.export = ScheduleExport(model, self._act, namespace)
         self._overlays = [_OverlayEntry(self._act, partial(self._on_remove_click, i)) for i in range(MOST_OVERLAYS)]
-        self.widget = self._layout()
+        self.box = self._layout()
         self.render()
-        guard_messages(self.widget, self._lock)
+        guard_messages(self.box, self._lock)
 
     def _make_choices(self) -> None:
         model = self.model
@@ -120,44 +119,39 @@ class ScheduleTab:
         intent()
         self.render()
 
-    def close(self) -> None:
-        """Close every widget of the tab, those that are not shown now as well."""
-        with self._lock:
-            close_tree([self.widget, *(control.box for control in self._controls.values())])
-
     def _on_remove_click(self, i: int) -> None:
         if i < len(self._frame.overlays):
             self.model.remove_overlay(self._frame.overlays[i].number)
 
     # Output: written here alone, one thread at a time
 
-    def render(self) -> None:
-        """Show the model as it is now; only what has changed is written."""
+    def render(self, frame: object = None) -> None:
+        """Show the model as it is now, whatever the widget's frame; only what has changed is written."""
         with self._lock, self._inputs.quiet():
-            self._frame = frame = self.model.frame()
-            set_traits(self.choice, value=frame.name)
-            set_traits(self._summary, value=words.summary(frame))
-            self._render_link(frame.is_linked)
-            set_traits(self.length_unit, value=frame.by_epochs)
-            set_traits(self.step_unit, value=frame.by_share)
-            set_traits(self.step_unit.layout, display=None if frame.has_parts else "none")
-            set_traits(self.front, value=frame.front_kind or _NO_FRONT)
-            set_traits(self.log, value=frame.log)
-            set_traits(self.compare, disabled=bool(frame.problem))
+            self._frame = shown = self.model.frame()
+            set_traits(self.choice, value=shown.name)
+            set_traits(self._summary, value=words.summary(shown))
+            self._render_link(shown.is_linked)
+            set_traits(self.length_unit, value=shown.by_epochs)
+            set_traits(self.step_unit, value=shown.by_share)
+            set_traits(self.step_unit.layout, display=None if shown.has_parts else "none")
+            set_traits(self.front, value=shown.front_kind or _NO_FRONT)
+            set_traits(self.log, value=shown.log)
+            set_traits(self.compare, disabled=bool(shown.problem))
             for box, controls in (
-                (self._peak, (frame.peak,)),
-                (self._length, frame.length),
-                (self._own, frame.controls),
-                (self._front, (frame.front,) if frame.front_kind is not None else ()),
+                (self._peak, (shown.peak,)),
+                (self._length, shown.length),
+                (self._own, shown.controls),
+                (self._front, (shown.front,) if shown.front_kind is not None else ()),
             ):
                 self._render_controls(box, controls)
-            self.plot.render(frame)
-            set_traits(self._phases, value=words.phases(frame))
-            set_traits(self._says, value=words.says(frame))
-            set_traits(self._legend, value=words.legend(frame))
+            self.plot.render(shown)
+            set_traits(self._phases, value=words.phases(shown))
+            set_traits(self._says, value=words.says(shown))
+            set_traits(self._legend, value=words.legend(shown))
             for i, entry in enumerate(self._overlays):
-                entry.render(words.overlay(frame.overlays[i], i) if i < len(frame.overlays) else "")
-            self.export.render(frame)
+                entry.render(words.overlay(shown.overlays[i], i) if i < len(shown.overlays) else "")
+            self.export.render(shown)
             if self._trial is not None:
                 self._trial.render()
 

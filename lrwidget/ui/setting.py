@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from ipywidgets import Box, FloatLogSlider, IntSlider, Text
 
-from lrwidget.axes import short_number
+from lrwidget.axes import exact_number, short_number
 from lrwidget.live.session import Session
-from lrwidget.live.words import exact_number
 from lrwidget.ui import sliders
 from lrwidget.ui.parts import Act, Inputs, set_traits
 

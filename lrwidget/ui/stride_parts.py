@@ -9,7 +9,7 @@ import ipywidgets as widgets
 import traitlets
 
 from lrwidget.live.descent import Judgement
-from lrwidget.ui import markup
+from lrwidget.ui import markup, sliders
 
 _SLIDER_STEP = 0.01  # decades
 _SIGNS = {"crawls": "…", "converges": "✓", "overshoots": "↔", "diverges": "!"}
@@ -45,22 +45,14 @@ def picture(heading: str, figure: widgets.DOMWidget, kind: str) -> widgets.VBox:
 
 
 def link_log_slider(widget: traitlets.HasTraits, trait: str, slider: widgets.FloatLogSlider) -> None:
-    """Keep a trait and a slider together.
-
-    The browser rounds the slider's value to its grid and sends that back. Such a value is no wish of the user's: only
-    what lies more than half a step from the trait is taken over, in three digits.
-    """
-
-    def is_apart() -> bool:
-        return bool(abs(math.log10(slider.value / getattr(widget, trait))) > 0.51 * slider.step)
+    """Keep a trait and a slider together: the slider stands for it; what is moved is taken in three digits."""
 
     def on_slider_value(_: Any) -> None:
-        if is_apart():
+        if not sliders.stands_for(slider, getattr(widget, trait)):
             setattr(widget, trait, float(f"{slider.value:.3g}"))
 
     def on_trait_change(_: Any) -> None:
-        if is_apart():
-            slider.value = getattr(widget, trait)
+        sliders.put(slider, getattr(widget, trait))
 
     on_trait_change(None)
     slider.observe(on_slider_value, "value")

@@ -36,13 +36,22 @@ class SweepWidget(VBox):
     sweep
         A sweep that has not been begun (`lrwidget.sweeps.Sweep`), or the result of one.
 
+    Raises
+    ------
+    TypeError
+        If it is neither.
+
     Examples
     --------
     >>> widget = SweepWidget(Sweep(make_train_step, {"optimizer": ["SGD", "Adam"], "seed": range(3)}))  # doctest: +SKIP
     >>> widget  # the last line of a cell shows it; Run begins the sweep, as `start` does  # doctest: +SKIP
     """
 
+    _is_closed = True  # until it is made: a half-made one is closed by the garbage collector
+
     def __init__(self, sweep: Sweep | SweepResult) -> None:
+        if not isinstance(sweep, Sweep | SweepResult):
+            raise TypeError(f"need a Sweep or a SweepResult, got {sweep!r}; pass Sweep(make_train_step, grid)")
         self._sweep = sweep if isinstance(sweep, Sweep) else None
         self._runs = list(sweep.runs) if isinstance(sweep, SweepResult) else sweep.snapshot()
         self._done = {run.index for run in self._runs} if self._sweep is None else set()
@@ -63,6 +72,7 @@ class SweepWidget(VBox):
         view.add_class("lrw-sweep")
         super().__init__([style_sheet(), HTML(f"<style>{markup.CSS}</style>").add_class("lrw-style"), view])
         self.add_class("lrwidget")
+        self._is_closed = False
         guard_messages(self, self._lock)
         self._tick()
 
@@ -107,6 +117,9 @@ class SweepWidget(VBox):
 
     def close(self) -> None:
         """Stop the sweep, wait for its end, and close every widget of the tree."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         if self._drive is not None:
             self._drive.close()
         self._pump.close()

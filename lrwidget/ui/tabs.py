@@ -1,4 +1,4 @@
-"""The tabs, and the Schedule tab as a part of the widget."""
+"""The tabs: one part of the widget is seen at a time."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from threading import RLock
 from ipywidgets import HTML, Tab, VBox
 
 from lrwidget.live.frames import Frame
-from lrwidget.live.schedule_model import ScheduleModel
 from lrwidget.ui.parts import Act, Pane, guard_messages
-from lrwidget.ui.schedule_tab import ScheduleTab
-from lrwidget.ui.schedule_trial import ScheduleTrialView
 
 # What each tab is for. The heads have no tooltips in ipywidgets, so the style sheet draws them.
 TIPS = {
@@ -74,27 +71,3 @@ def _tips(titles: Sequence[str]) -> str:
         f'{heads}:nth-child({place})::after {{ content: "{TIPS[title]}" / ""; }}'
         for place, title in enumerate(titles, start=1)
     )
-
-
-class SchedulePane:
-    """The Schedule tab, whose peak follows the selected learning rate.
-
-    Parameters
-    ----------
-    model
-        The schedule.
-    act
-        Carries out what the user asks for.
-    lock
-        Held while widgets are written to.
-    trial
-        Where it is tried.
-    """
-
-    def __init__(self, model: ScheduleModel, act: Act, lock: RLock, trial: ScheduleTrialView) -> None:
-        self._tab = ScheduleTab(model, act, lock=lock, trial=trial)
-        self.box = self._tab.widget
-
-    def render(self, frame: Frame) -> None:
-        """Show the schedule as it is now."""
-        self._tab.render()

@@ -128,22 +128,10 @@ class LRFinderWidget(PublicTraits):
     # --- running ---
 
     def start(self, num_runs: int = 1) -> None:
-        """Start a run.
+        """Start a run; parameters and errors as for `run`.
 
         In a live notebook it goes on in the background, and this returns at once. Where nobody could press Stop
         (nbconvert, papermill, a script), it runs to its end first, as `run` does.
-
-        Parameters
-        ----------
-        num_runs
-            As for `run`.
-
-        Raises
-        ------
-        RuntimeError
-            If a run is under way, or the widget is closed.
-        TypeError, ValueError
-            If ``num_runs`` is no whole number from 1 on; in a widget that only watches, if it is not 1.
         """
         start_or_run(self._bench.begin(num_runs), self._pump)
 

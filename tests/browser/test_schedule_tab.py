@@ -16,7 +16,7 @@ from lrwidget.ui.schedule_tab import ScheduleTab
 from lrwidget.ui.style import style_sheet
 model = ScheduleModel(1e-2, total_steps=500)
 tab = ScheduleTab(model)
-VBox([style_sheet(), tab.widget]).add_class("lrwidget")
+VBox([style_sheet(), tab.box]).add_class("lrwidget")
 """
 
 # PyTorch's own one-cycle with the settings of now, stepped for real.
