@@ -7,19 +7,17 @@ has, and is copied back *into the same memory*: parameter objects, data pointers
 
 from __future__ import annotations
 
-import sys
 from collections import OrderedDict
 from collections.abc import Iterable
 from itertools import chain
-from threading import Thread
-from types import BuiltinFunctionType, FunctionType, MethodType, SimpleNamespace
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from lrwidget.steps.overlap import RandomStates
 from lrwidget.steps.parts import Part, Path, restore_parts
@@ -37,7 +35,9 @@ from lrwidget.steps.torch_parts import (
     memory_blocks,
     num_bytes,
 )
+from lrwidget.steps.torch_plain import is_plain
 from lrwidget.steps.torch_random import GENERATOR_TYPES, Generator, generator_part, random_parts, switch_parts
+from lrwidget.steps.torch_sources import found_behind, source_parts
 
 # Most of what a walk meets, told by its exact type: it cannot change, or is no state.
 _CONSTANTS = (int, float, str, bool, type(None), bytes, complex, type, torch.dtype, torch.device)
@@ -45,11 +45,6 @@ _OPAQUE_TYPES = frozenset((*_CONSTANTS, FunctionType, BuiltinFunctionType, Metho
 _HOLLOW_TYPES = frozenset((dict, OrderedDict, list, set))
 _STATEFUL_TYPES = (nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler, torch.amp.GradScaler)
 _FOLLOWED_TYPES = (Tensor, dict, tuple, np.ndarray, *ITEMS_TYPES, *GENERATOR_TYPES, *_STATEFUL_TYPES)
-
-# What no training owns: threads, locks, loggers, process groups, trainers, widgets; and data, which may be large.
-_LIGHTNING = {"lightning", "lightning_fabric", "pytorch_lightning"}
-_MACHINERY = sys.stdlib_module_names | {"torch", "ipywidgets", "lrwidget"} | _LIGHTNING
-_FOREIGN_TYPES = (Thread, Dataset, DataLoader)
 
 _OOM_REMEDY = 'keep it in host memory with TorchStep(..., snapshot="host")'
 _ROOM_FACTOR = 4  # training needs room too: gradients, the moments of a fresh optimizer, activations
@@ -64,6 +59,8 @@ class TorchSnapshot:
         Name and object of each: modules, optimizers, schedulers, scalers, generators, anything with attributes.
         Of objects found inside them these kinds are followed, and containers, tensors and arrays; of plain objects
         in modules and optimizers, their own attributes.
+    sources
+        Name and object of each source of batches: what is found behind it is saved too, but for the data.
     device
         Where the model lives: its random state and autocast switches are saved besides the CPU's.
     place
@@ -72,7 +69,7 @@ class TorchSnapshot:
     Attributes
     ----------
     generators
-        Those of the roots and of what they hold, to be seeded anew for a repeat.
+        Those of the roots, of what they hold and of the sources, to be seeded anew for a repeat.
     num_bytes
         Size of what the copies of tensors hold.
     place
@@ -88,6 +85,7 @@ class TorchSnapshot:
         self,
         roots: Iterable[tuple[str, object]],
         *,
+        sources: Iterable[tuple[str, object]] = (),
         device: torch.device | None = None,
         place: Place | Literal["auto"] = "auto",
     ) -> None:
@@ -99,7 +97,10 @@ class TorchSnapshot:
         self._plain: list[tuple[Path, Any]] = []
         self._seen: dict[int, object] = {}  # holds the objects, so that ids stay theirs
         self.generators: list[Generator] = []
+        self._loaders: list[DataLoader[Any]] = []
         self._walk(roots)
+        for name, source in sources:
+            self._look_behind(name, source)
         self._flags = [TensorPart(path, tensor) for path, tensor in self._tensors]
         device = device or torch.device("cpu")
         self._blocks = memory_blocks(self._tensors)
@@ -124,6 +125,11 @@ class TorchSnapshot:
         """Take every gradient off for the run; restoring puts the same objects back."""
         for part in self._flags:
             part.set_grad_aside()
+
+    def set_passes_aside(self) -> None:
+        """Have every loader with persistent workers begin anew; restoring puts a pass that is under way back."""
+        for loader in self._loaders:
+            loader._iterator = None
 
     def restore(self) -> None:
         """Put everything back.
@@ -163,6 +169,16 @@ class TorchSnapshot:
             self._object(path, value, todo)
             self._follow(todo)
 
+    def _look_behind(self, name: str, source: object) -> None:
+        """File what is behind a source of batches. Generators are seeded anew for a repeat, so each comes once."""
+        for path, value in found_behind(name, source):
+            if isinstance(value, GENERATOR_TYPES):
+                self._follow([((path,), value)])
+                continue
+            self._containers += source_parts(path, value)
+            if isinstance(value, DataLoader):
+                self._loaders.append(value)
+
     def _follow(self, todo: list[tuple[Path, Any]]) -> None:
         while todo:
             path, value = todo.pop()
@@ -197,7 +213,7 @@ class TorchSnapshot:
         elif isinstance(value, GENERATOR_TYPES):
             self._containers.append(generator_part(path, value))
             self.generators.append(value)
-        elif _is_plain(value):
+        elif is_plain(value):
             self._plain.append((path, value))
 
     def _list(self, path: Path, items: Iterable[tuple[Any, Any]], todo: list[tuple[Path, Any]]) -> None:
@@ -232,15 +248,7 @@ def is_stateful(held: Any) -> bool:
     """Whether a function that holds this may well change it: a criterion, an optimizer, a generator, another model."""
     if type(held) in _OPAQUE_TYPES:
         return False
-    return isinstance(held, (*_STATEFUL_TYPES, *GENERATOR_TYPES)) or (callable(held) and _is_plain(held))
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether an object's attributes are state of a training, be it of a class that nobody here has heard of."""
-    kind = type(value)
-    if isinstance(value, _FOREIGN_TYPES) or str(kind.__module__).partition(".")[0] in _MACHINERY:
-        return kind is SimpleNamespace
-    return isinstance(getattr(value, "__dict__", None), dict)
+    return isinstance(held, (*_STATEFUL_TYPES, *GENERATOR_TYPES)) or (callable(held) and is_plain(held))
 
 
 def choose_place(num_bytes: int, free: int | None) -> Place:

@@ -1,4 +1,4 @@
-"""The generators behind a loader: whatever draws its order, its augmentations, its noise."""
+"""The state behind the batches: what draws their order, their augmentations, their noise, and what counts along."""
 
 from __future__ import annotations
 
@@ -11,20 +11,25 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lrwidget.steps.closures import held_by
-from lrwidget.steps.torch_random import GENERATOR_TYPES, Generator
+from lrwidget.steps.parts import Part, Path
+from lrwidget.steps.torch_parts import ITEMS_TYPES, ArrayPart, DictPart, ItemsPart, ObjectPart
+from lrwidget.steps.torch_plain import is_plain
+from lrwidget.steps.torch_random import GENERATOR_TYPES
 
 # So many objects are looked at, the nearest first, and a list of more items is data: a search must not take its time.
 _MOST_OBJECTS, _MOST_ITEMS = 1000, 32
+_MOST_COPIED = 10_000_000  # the longest order of samples that is copied; what is longer is data, too
 _CONSTANTS = frozenset((str, bytes, int, float, bool, type(None)))  # most of what there is
 _OPAQUE = (type, ModuleType, Tensor, np.ndarray)
 # What draws a batch or a sample.
 _METHODS = ("__iter__", "__getitem__", "__getitems__", "__call__")
 
 
-def generators_behind(name: str, source: object) -> Iterator[tuple[str, Generator]]:
-    """Every generator that is found from a loader on, with its path from there.
+def found_behind(name: str, source: object) -> Iterator[tuple[str, Any]]:
+    """Every object that is found from a source of batches on, itself first, with its path from there.
 
     Looked into are attributes, short lists and dicts, what functions refer to, and the variables of a generator
     function.
@@ -32,7 +37,7 @@ def generators_behind(name: str, source: object) -> Iterator[tuple[str, Generato
     Parameters
     ----------
     name
-        What the source is called where a generator cannot be put back.
+        What the source is called where something cannot be put back.
     source
         A loader, or whatever else gives batches.
     """
@@ -43,11 +48,34 @@ def generators_behind(name: str, source: object) -> Iterator[tuple[str, Generato
         if id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(value, GENERATOR_TYPES):
-            yield path, value
-        else:
+        yield path, value
+        if not isinstance(value, GENERATOR_TYPES):
             place, parts = _parts(value)
             todo += [(path + place.format(name), part) for name, part in parts if not _is_opaque(part)]
+
+
+def source_parts(path: str, value: Any) -> Iterator[Part]:
+    """What puts back a loader, a sampler, a data set, or what else is behind the batches: its attributes.
+
+    So one that counts its passes, shuffles a list of indices in place or keeps its place in the data is where it was.
+    The data themselves are not copied.
+    """
+    if not (isinstance(value, DataLoader | Sampler | Dataset) or is_plain(value)):
+        return
+    yield ObjectPart((path,), value)
+    todo: list[tuple[Path, Any]] = [((path, name), item) for name, item in vars(value).items()]
+    seen: set[int] = set()
+    while todo:
+        place, item = todo.pop()
+        if isinstance(item, np.ndarray):
+            if item.ndim == 1 and item.dtype.kind in "iu" and item.size <= _MOST_COPIED and item.flags.writeable:
+                yield ArrayPart(place, item)
+        elif type(item) in (dict, *ITEMS_TYPES) and len(item) <= _MOST_COPIED and id(item) not in seen:
+            seen.add(id(item))
+            yield DictPart(place, item) if isinstance(item, dict) else ItemsPart(place, item)
+            if len(item) <= _MOST_ITEMS:
+                items = item.items() if isinstance(item, dict) else enumerate(item)
+                todo += [((*place, key), part) for key, part in items]
 
 
 def _parts(value: Any) -> tuple[str, Iterable[tuple[object, object]]]:
