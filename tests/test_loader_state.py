@@ -21,7 +21,7 @@ from torch.utils.data import (
 )
 
 from lrwidget import LearningRateFinder, TorchStep
-from lrwidget.steps.torch_sources import source_parts
+from lrwidget.steps.sources import source_parts
 
 DATA = TensorDataset(torch.randn(24, 3, generator=torch.Generator().manual_seed(0)), torch.arange(24) % 2)
 finder = LearningRateFinder(1e-5, 1e-2, num_steps=5, divergence="never")

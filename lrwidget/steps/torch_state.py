@@ -19,32 +19,36 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader
 
-from lrwidget.steps.overlap import RandomStates
-from lrwidget.steps.parts import Part, Path, restore_parts
-from lrwidget.steps.torch_parts import (
+from lrwidget.steps.generators import Generator, generator_part, is_generator
+from lrwidget.steps.object_parts import (
     ITEMS_TYPES,
     ArrayPart,
     DictPart,
-    ExtraState,
     ItemsPart,
+    ObjectPart,
+    is_plain,
+    is_torch_data,
+)
+from lrwidget.steps.overlap import RandomStates
+from lrwidget.steps.parts import Part, Path, restore_parts
+from lrwidget.steps.sources import found_behind, source_parts
+from lrwidget.steps.torch_parts import (
+    ExtraState,
     LazyPart,
     Memory,
-    ObjectPart,
     Place,
     TensorPart,
     memory_blocks,
     num_bytes,
 )
-from lrwidget.steps.torch_plain import is_plain
-from lrwidget.steps.torch_random import GENERATOR_TYPES, Generator, generator_part, random_parts, switch_parts
-from lrwidget.steps.torch_sources import found_behind, source_parts
+from lrwidget.steps.torch_random import random_parts, switch_parts
 
 # Most of what a walk meets, told by its exact type: it cannot change, or is no state.
 _CONSTANTS = (int, float, str, bool, type(None), bytes, complex, type, torch.dtype, torch.device)
 _OPAQUE_TYPES = frozenset((*_CONSTANTS, FunctionType, BuiltinFunctionType, MethodType))
 _HOLLOW_TYPES = frozenset((dict, OrderedDict, list, set))
 _STATEFUL_TYPES = (nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler, torch.amp.GradScaler)
-_FOLLOWED_TYPES = (Tensor, dict, tuple, np.ndarray, *ITEMS_TYPES, *GENERATOR_TYPES, *_STATEFUL_TYPES)
+_FOLLOWED_TYPES = (Tensor, dict, tuple, np.ndarray, *ITEMS_TYPES, *_STATEFUL_TYPES)
 
 _OOM_REMEDY = 'keep it in host memory with TorchStep(..., snapshot="host")'
 _ROOM_FACTOR = 4  # training needs room too: gradients, the moments of a fresh optimizer, activations
@@ -154,7 +158,7 @@ class TorchSnapshot:
     def _walk(self, roots: Iterable[tuple[str, object]]) -> None:
         """File all that the roots lead to; at last the plain objects, since what they hold is followed no further."""
         for name, root in roots:
-            if isinstance(root, _FOLLOWED_TYPES):
+            if isinstance(root, _FOLLOWED_TYPES) or is_generator(root):
                 self._follow([((name,), root)])
             elif not hasattr(root, "__dict__"):
                 raise TypeError(
@@ -172,7 +176,7 @@ class TorchSnapshot:
     def _look_behind(self, name: str, source: object) -> None:
         """File what is behind a source of batches. Generators are seeded anew for a repeat, so each comes once."""
         for path, value in found_behind(name, source):
-            if isinstance(value, GENERATOR_TYPES):
+            if is_generator(value):
                 self._follow([((path,), value)])
                 continue
             self._containers += source_parts(path, value)
@@ -210,10 +214,10 @@ class TorchSnapshot:
             self._object(path, value, todo)
         elif isinstance(value, np.ndarray):
             self._containers.append(ArrayPart(path, value))
-        elif isinstance(value, GENERATOR_TYPES):
+        elif is_generator(value):
             self._containers.append(generator_part(path, value))
             self.generators.append(value)
-        elif is_plain(value):
+        elif _is_followed(value):
             self._plain.append((path, value))
 
     def _list(self, path: Path, items: Iterable[tuple[Any, Any]], todo: list[tuple[Path, Any]]) -> None:
@@ -248,7 +252,12 @@ def is_stateful(held: Any) -> bool:
     """Whether a function that holds this may well change it: a criterion, an optimizer, a generator, another model."""
     if type(held) in _OPAQUE_TYPES:
         return False
-    return isinstance(held, (*_STATEFUL_TYPES, *GENERATOR_TYPES)) or (callable(held) and is_plain(held))
+    return isinstance(held, _STATEFUL_TYPES) or is_generator(held) or (callable(held) and _is_followed(held))
+
+
+def _is_followed(value: Any) -> bool:
+    """Whether an object is state, with all tensors among its attributes; those of data may be large."""
+    return is_plain(value) and not is_torch_data(value)
 
 
 def choose_place(num_bytes: int, free: int | None) -> Place:
