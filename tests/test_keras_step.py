@@ -160,6 +160,42 @@ class Pairs(keras.utils.PyDataset):
         return make_batches(3)[index]
 
 
+class Drawing(keras.utils.PyDataset):
+    """Noise from a generator of its own, that grows with each batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.rng, self.count = np.random.default_rng(0), 0
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        self.count += 1
+        inputs, targets = make_batches(3)[index]
+        return inputs + self.count * self.rng.normal(), targets
+
+
+def shuffled_loader():
+    dataset = torch.utils.data.TensorDataset(torch.arange(40.0).reshape(8, 5), torch.zeros(8, dtype=torch.long))
+    generator = torch.Generator().manual_seed(0)
+    return torch.utils.data.DataLoader(dataset, batch_size=4, shuffle=True, generator=generator)
+
+
+@pytest.mark.parametrize("make_source", [Drawing, shuffled_loader])
+def test_what_gives_the_batches_is_put_back(make_source):
+    """The next pass over a data set or a loader that draws by itself is that over one that no run has used."""
+    used, unused = make_source(), make_source()
+    finder.range_test(KerasStep(make_model(), used))
+    passes = (
+        [np.asarray(source[i][0]) for i in range(3)]
+        if isinstance(source, Drawing)
+        else [np.asarray(inputs) for inputs, _ in source]
+        for source in (used, unused)
+    )
+    assert all(map(np.array_equal, *passes))
+
+
 @pytest.mark.parametrize(
     ("batches", "num_steps"),
     [
@@ -336,13 +372,22 @@ from lrwidget import KerasStep, LearningRateFinder
 assert keras.backend.backend() == "jax"
 model = keras.Sequential([keras.layers.Input((5,)), keras.layers.Dropout(0.1), keras.layers.Dense(1)])
 model.compile("adam", "mse")
-batch = np.ones((4, 5)), np.zeros((4, 1))
-model.train_on_batch(*batch)
+class Noise(keras.utils.PyDataset):
+    def __init__(self):
+        super().__init__()
+        self.rng = np.random.default_rng(0)
+    def __len__(self):
+        return 2
+    def __getitem__(self, index):
+        return self.rng.normal(size=(4, 5)), np.zeros((4, 1))
+batches = Noise()
+model.train_on_batch(np.ones((4, 5)), np.zeros((4, 1)))
 states = lambda: [np.array(v) for v in (*model.variables, *model.optimizer.variables)]
 before, python_state, numpy_state = states(), random.getstate(), np.random.get_state()
-step = KerasStep(model, batch)
+step = KerasStep(model, batches)
 result = LearningRateFinder(1e-4, 0.1, 6, divergence="never").repeat(step, num_runs=2)
 assert all(np.array_equal(a, b) for a, b in zip(before, states(), strict=True))
+assert np.array_equal(batches[0][0], Noise()[0][0])
 assert random.getstate() == python_state
 assert np.array_equal(np.random.get_state()[1], numpy_state[1])
 assert "torch" not in __import__("sys").modules

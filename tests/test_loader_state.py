@@ -1,6 +1,7 @@
 """The random states of what gives the batches are put back, wherever in a loader they are."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch.utils.data import (
     DataLoader,
     Dataset,
     RandomSampler,
+    Sampler,
     StackDataset,
     Subset,
     TensorDataset,
@@ -19,6 +21,7 @@ from torch.utils.data import (
 )
 
 from lrwidget import LearningRateFinder, TorchStep
+from lrwidget.steps.sources import source_parts
 
 DATA = TensorDataset(torch.randn(24, 3, generator=torch.Generator().manual_seed(0)), torch.arange(24) % 2)
 finder = LearningRateFinder(1e-5, 1e-2, num_steps=5, divergence="never")
@@ -212,3 +215,121 @@ def test_a_refused_run_leaves_persistent_workers_alone():
     with other, pytest.raises(RuntimeError, match="no other run is training"):
         finder.range_test(step)
     assert loader._iterator is workers
+
+
+class Counting(RandomSampler):
+    """An order that follows from the number of the pass, as of accelerate's sampler and of many by hand."""
+
+    epoch = 0
+
+    def __iter__(self):
+        self.generator = torch.Generator().manual_seed(self.epoch)
+        yield from super().__iter__()
+        self.epoch += 1
+
+
+class Buckets(Sampler):
+    """Lists of indices that are shuffled where they are, and their order."""
+
+    def __init__(self):
+        self.buckets = [list(range(0, 24, 2)), list(range(1, 24, 2))]
+
+    def __iter__(self):
+        for bucket in self.buckets:
+            np.random.shuffle(bucket)  # noqa: NPY002
+        np.random.shuffle(self.buckets)  # noqa: NPY002
+        return iter(bucket[i : i + 4] for bucket in self.buckets for i in range(0, 12, 4))
+
+    def __len__(self):
+        return 6
+
+
+class Caching(Dataset):
+    """Data whose noise is drawn once, and that count how often they were asked."""
+
+    def __init__(self):
+        self.cache, self.count = {}, 0
+
+    def __len__(self):
+        return len(DATA)
+
+    def __getitem__(self, index):
+        self.count += 1
+        if index not in self.cache:
+            self.cache[index] = DATA[index][0] + torch.randn(3)
+        return self.cache[index] * self.count, DATA[index][1]
+
+
+class Shuffling:
+    """A loader by hand, whose array of indices is shuffled where it is."""
+
+    def __init__(self):
+        self.order = np.arange(24)
+
+    def __len__(self):
+        return 6
+
+    def __iter__(self):
+        np.random.shuffle(self.order)  # noqa: NPY002
+        return (DATA[self.order[i : i + 4]] for i in range(0, 24, 4))
+
+
+class Itself(Shuffling):
+    """A loader that is its own iterator."""
+
+    def __iter__(self):
+        self.place = 0
+        return self
+
+    def __next__(self):
+        if self.place == 24:
+            raise StopIteration
+        self.place += 4
+        return DATA[self.order[self.place - 4 : self.place]]
+
+
+PERSISTENT = {"batch_size": 4, "shuffle": True, "num_workers": 1, "persistent_workers": True}
+
+
+@pytest.mark.parametrize(
+    "make_loader",
+    [
+        pytest.param(lambda: DataLoader(DATA, batch_size=4, sampler=Counting(DATA)), id="sampler that counts"),
+        pytest.param(lambda: DataLoader(DATA, batch_sampler=Buckets()), id="lists in a list"),
+        pytest.param(lambda: DataLoader(Caching(), batch_size=4), id="cache"),
+        pytest.param(Shuffling, id="array of indices"),
+        pytest.param(Itself, id="loader that is its own iterator"),
+        pytest.param(lambda: Wrapped(DataLoader(DATA, **PERSISTENT)), id="workers of a loader in a wrapper"),
+    ],
+)
+def test_what_a_loader_counts_and_shuffles_is_put_back(make_loader):
+    """After a range test of more than a pass, a pass under way and the next give the batches they would have given."""
+
+    def batches(disturb):
+        np.random.seed(0)  # noqa: NPY002
+        torch.manual_seed(0)
+        loader = make_loader()
+        step = train_step(loader)
+        under_way = iter(loader)
+        first = next(under_way)
+        if disturb:
+            LearningRateFinder(1e-5, 1e-2, num_steps=9, divergence="never").range_test(step)
+        rest = [next(under_way) for _ in range(5)]
+        return [inputs for inputs, _ in (first, *rest, *loader)]
+
+    undisturbed = batches(False)
+    assert len(undisturbed) == 12
+    assert all(map(torch.equal, batches(True), undisturbed))
+
+
+def test_data_are_not_copied():
+    """Of what a data set holds, orders of samples are copied, however it calls them, and nothing else."""
+    data = SimpleNamespace(images=np.ones((4, 4)), tokens=np.arange(8.0), labels=torch.ones(8), order=np.arange(8))
+    parts = list(source_parts("batches", data))
+    assert [part.name for part in parts] == ["batches", "batches.order"]
+
+
+def test_a_repeat_of_an_order_that_seeds_itself_has_other_batches():
+    """A sampler that takes nothing from the generators would give each run the same batches, and a spread of 0."""
+    runs = finder.repeat(train_step(DataLoader(DATA, batch_size=4, sampler=Counting(DATA))), num_runs=3).results
+    assert len({run.losses[0] for run in runs}) > 1

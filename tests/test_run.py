@@ -10,6 +10,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -449,6 +450,19 @@ def test_context_with_inference_mode(clean_torch: None) -> None:
     assert not torch.is_inference_mode_enabled()
 
 
+def test_default_device_of_an_older_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In PyTorch 2.6 `get_default_device` sees no context, and fails once the default has been set to None."""
+    import torch
+
+    def get_default_device() -> None:
+        raise AttributeError("'NoneType' object has no attribute 'device'")
+
+    monkeypatch.setattr(torch, "get_default_device", get_default_device)
+    with torch.device("meta"):
+        context = CallerContext()
+    assert context.run(lambda: torch.empty(0).device.type) == "meta"
+
+
 def test_context_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is asked of PyTorch where it has not been imported."""
     import sys
@@ -477,6 +491,16 @@ def test_failure_in_a_file_whose_name_begins_like_the_package() -> None:
     except ZeroDivisionError as error:
         failure = Failure.of(error)
     assert failure.where == "lrwidget_try.py, line 1, in <module>"
+
+
+@pytest.mark.parametrize("place", ["/home/me/.local/lib/python3.12/site-packages", "/usr/lib/python3/dist-packages"])
+def test_failure_names_no_library_wherever_it_lies(place: str) -> None:
+    """One of the user's own or of the system's, outside of the environment, is no code of the user's either."""
+    library: dict[str, Any] = {}
+    exec(compile("def fail():\n    raise ValueError", f"{place}/library.py", "exec"), library)
+    with pytest.raises(ValueError, match=r"^$") as caught:
+        library["fail"]()
+    assert Failure.of(caught.value).line == 'library["fail"]()'
 
 
 def test_failure_of_a_broken_exception() -> None:

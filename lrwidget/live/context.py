@@ -43,7 +43,7 @@ class CallerContext:
 def _torch_settings(torch: Any) -> list[_Enter]:
     """Functions that enter again what this thread has set; nothing for what stands at its default."""
     settings: list[_Enter] = []
-    device = torch.get_default_device()
+    device = torch.empty(0).device  # get_default_device() sees no `with torch.device(...)` in PyTorch 2.6
     if device != torch.device("cpu"):
         # As a function of the device: entering it slows every call a little, so only where it was asked for.
         settings.append(lambda: torch.device(device))

@@ -11,7 +11,9 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 _PACKAGE = str(Path(__file__).parent.parent) + sep
-_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+_STDLIB = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib")})
+# An environment's own, those of the Python that it is made with, the user's (pip install --user), Debian's.
+_LIBRARIES = {"site-packages", "dist-packages"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Failure:
         where, line = "", ""
         frames = [(frame, number) for frame, number in traceback.walk_tb(error.__traceback__) if _is_foreign(frame)]
         # The user's deepest line: what it calls inside a library is in the details.
-        own = [entry for entry in frames if not entry[0].f_code.co_filename.startswith(_LIBRARIES)] or frames
+        own = [entry for entry in frames if not _is_library(entry[0])] or frames
         if own:
             frame, number = own[-1]
             name = frame.f_code.co_filename
@@ -84,3 +86,9 @@ def _message(error: BaseException) -> str:
 def _is_foreign(frame: FrameType) -> bool:
     """Whether the frame is not of this package."""
     return not frame.f_code.co_filename.startswith(_PACKAGE)
+
+
+def _is_library(frame: FrameType) -> bool:
+    """Whether the frame is of an installed package, or of Python itself."""
+    name = frame.f_code.co_filename
+    return name.startswith(_STDLIB) or not _LIBRARIES.isdisjoint(Path(name).parts)

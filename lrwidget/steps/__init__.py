@@ -6,11 +6,12 @@ one; nothing else in the package imports them.
 
 A map of them:
 
-- What they share: `batches` in all their forms, `claims` on what is trained, `parts` of a saved state, random states of
-  runs that `overlap`, `interrupts` that must wait, and `closures`: what functions work with.
+- What they share: `batches` in all their forms, `claims` on what is trained, `parts` of a saved state, those of plain
+  objects (`object_parts`) and of `generators`, the `sources` behind the batches, random states of runs that `overlap`,
+  `interrupts` that must wait, and `closures`: what functions work with.
 - `keras` is whole in one file.
 - `torch` is the step itself, and `torch_checks` what it refuses. What is saved: `torch_state` walks through it,
-  `torch_parts` and `torch_random` put its pieces back, `torch_generators` finds those behind a loader.
+  `torch_parts` and `torch_random` put its pieces back.
 - How a PyTorch step is made: `torch_recipe` goes from `torch_batches` by `torch_forward` to a loss, by `torch_update`
   to a step, by `torch_readback` to a number, and by `torch_distributed` keeps several processes in step. `torch_code`
   writes the line that makes the optimizer.

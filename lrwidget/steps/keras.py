@@ -15,6 +15,7 @@ from lrwidget.steps.claims import claim, release
 from lrwidget.steps.interrupts import InterruptShield, shielded
 from lrwidget.steps.overlap import STREAM, RandomStates, global_states, seed_globals
 from lrwidget.steps.parts import Part, restore_parts
+from lrwidget.steps.sources import found_behind, source_parts
 
 _SHARED_GENERATOR = "global_seed_generator"
 
@@ -23,8 +24,9 @@ class KerasStep:
     """Trains a compiled Keras model on one batch at a given learning rate; as a context manager it leaves no trace.
 
     Entering saves, and leaving puts back, on every way out: weights, the state of batch norm, dropout and metrics, the
-    optimizer's variables (its learning rate and step count among them), and the random states of Python, NumPy and,
-    on that backend, PyTorch. An optimizer that has no variables yet is built first and stays built.
+    optimizer's variables (its learning rate and step count among them), the random states of Python, NumPy and, on that
+    backend, PyTorch, and of what gives the batches the generators and what it counts, caches or shuffles. An optimizer
+    that has no variables yet is built first and stays built.
 
     Parameters
     ----------
@@ -102,6 +104,8 @@ class KerasStep:
         try:  # with the shield and the return in it: an interrupt there must not leave either behind
             self._shield.raise_()
             self._saved = list(_saved_parts(self.model))
+            for path, value in found_behind("batches", self._batches.source):
+                self._saved += source_parts(path, value)
             self._random = RandomStates(_random_parts())
             self._saved += self._random.parts
             _check_batch(self._batches.start())

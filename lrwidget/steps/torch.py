@@ -19,7 +19,6 @@ from lrwidget.steps.torch_batches import TorchBatches
 from lrwidget.steps.torch_checks import check_frozen, check_grad_mode, check_options, check_setup
 from lrwidget.steps.torch_code import optimizer_code
 from lrwidget.steps.torch_distributed import Alone, current_rank, join_ranks, reshard
-from lrwidget.steps.torch_generators import generators_behind
 from lrwidget.steps.torch_random import reseed_all
 from lrwidget.steps.torch_recipe import Recipe, Step
 from lrwidget.steps.torch_state import TorchSnapshot, is_stateful
@@ -38,8 +37,9 @@ class TorchStep:
 
     Entering saves, and leaving puts back bit for bit, on every way out: parameters, buffers, what the optimizers,
     the scaler and attached schedulers hold, gradients (None stays None), train/eval mode of every submodule,
-    ``requires_grad``, hooks, attributes of modules, default dtype, grad and autocast mode, and the random states of
-    Python, NumPy, torch and the loader.
+    ``requires_grad``, hooks, attributes of modules, default dtype, grad and autocast mode, the random states of
+    Python, NumPy, torch and the loader, and what loader, sampler and data set count, cache or shuffle; of their data
+    nothing is copied.
 
     Parameters
     ----------
@@ -76,10 +76,11 @@ class TorchStep:
     num_validation_batches
         How many of them; the same ones at each step.
     also
-        Other objects that training changes and that must be put back: averaged models, meters, generators that are not
-        to be found from the batches on. Of a plain object, here or in a module, its own attributes are put back, not
-        those of plain objects inside it: name these too. Modules, optimizers, schedulers, generators and callable
-        objects that ``loss_fn``, ``forward`` or ``train_step`` refers to are found without.
+        Other objects that training changes and that must be put back: averaged weights, meters, an ``Accelerator`` that
+        accumulates, generators that are not to be found from the batches on. Of a plain object, here or in a module,
+        its own attributes are put back, not those of plain objects inside it: name these too. Modules, optimizers,
+        schedulers, generators and callable objects that ``loss_fn``, ``forward`` or ``train_step`` refers to are found
+        without.
     lag
         How many steps later a loss is read. ``"auto"``: at once on a CPU, 4 on a CUDA device, which then never waits;
         a stop comes that much later and the extra steps are dropped.
@@ -230,7 +231,9 @@ class TorchStep:
             parts = (module for root in self._modules for module in root.modules())
             self._claimed = claim(parts, type(self.model).__name__)
             self._ranks = join_ranks()
-            self._state = TorchSnapshot(self._roots(), device=self._device, place=self._snapshot)
+            self._state = TorchSnapshot(
+                self._roots(), sources=self._sources(), device=self._device, place=self._snapshot
+            )
             self._prepare(self._state)
             return self
         except BaseException as error:
@@ -298,9 +301,11 @@ class TorchStep:
             yield f"also[{index}]", extra
         for held in self._held:  # what has a name of its own goes by that
             yield "loss", held
-        yield from generators_behind("batches", self._batches.source)
+
+    def _sources(self) -> Iterable[tuple[str, object]]:
+        yield "batches", self._batches.source
         if self._recipe.validation is not None:
-            yield from generators_behind("validation", self._recipe.validation.source)
+            yield "validation", self._recipe.validation.source
 
     def _prepare(self, state: TorchSnapshot) -> None:
         """Make ready to train, once all is saved: gradients, modes, the first batch, and the step itself."""
@@ -308,6 +313,7 @@ class TorchStep:
         if self._device.type != "cpu":
             _log.info("training state of %.2f GB kept on the %s", state.num_bytes / 1e9, state.place)
         state.set_grads_aside()
+        state.set_passes_aside()
         if not self.model.training:
             self.model.train()
         for optimizer in self._optimizers:

@@ -1,4 +1,4 @@
-"""Batches for PyTorch: what a DataLoader needs beyond any other source, and the way to the model's device."""
+"""Batches for PyTorch: what is known of a DataLoader, and the way to the model's device."""
 
 from __future__ import annotations
 
@@ -13,40 +13,14 @@ from lrwidget.steps.batches import Batches
 
 
 class TorchBatches(Batches):
-    """Batches whose source may be a DataLoader.
-
-    Persistent workers hang on the loader. A run has its own, and a pass of the user's that is under way goes on.
-    """
-
-    _outer: Any = None
-    _is_aside = False
-
-    def start(self) -> Any:
-        if isinstance(self.source, DataLoader):
-            self._outer, self.source._iterator = self.source._iterator, None
-            self._is_aside = True
-        return super().start()
-
-    def take(self, num_batches: int) -> list[Any]:
-        if not isinstance(self.source, DataLoader):
-            return super().take(num_batches)
-        outer, self.source._iterator = self.source._iterator, None
-        try:
-            return super().take(num_batches)
-        finally:
-            self.source._iterator = outer
-
-    def end(self) -> None:
-        super().end()
-        if self._is_aside and isinstance(self.source, DataLoader):  # a run that is refused sets nothing aside
-            self._outer, self.source._iterator = None, self._outer
-            self._is_aside = False
+    """Batches whose source may be a DataLoader."""
 
     def _is_shuffled(self) -> bool:
         if not isinstance(self.source, DataLoader):
             return False
         sampler = getattr(self.source.batch_sampler, "sampler", self.source.sampler)
-        return isinstance(sampler, RandomSampler | SubsetRandomSampler | WeightedRandomSampler)
+        # None of a class made from these: accelerate's seeds itself with the number of the pass.
+        return type(sampler) in (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
 
 
 def to_device(value: Any, device: torch.device) -> Any:

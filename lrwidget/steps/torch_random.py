@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 
+from lrwidget.steps.generators import Generator
 from lrwidget.steps.overlap import STREAM, global_states, seed_globals
-from lrwidget.steps.parts import Part, Path
-
-Generator: TypeAlias = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
-GENERATOR_TYPES = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
-
-
-def generator_part(path: Path, generator: Generator) -> Part:
-    """The state of one generator object."""
-    if isinstance(generator, torch.Generator):
-        state = generator.get_state()
-        return Part(path, lambda: generator.set_state(state))
-    if isinstance(generator, np.random.Generator):
-        bits: Any = generator.bit_generator
-        bits_state = bits.state
-        return Part(path, lambda: setattr(bits, "state", bits_state))
-    if isinstance(generator, np.random.RandomState):
-        legacy_state = generator.get_state()
-        return Part(path, lambda: generator.set_state(legacy_state))
-    if isinstance(generator, random.SystemRandom):
-        return Part(path)  # has no state
-    python_state = generator.getstate()
-    return Part(path, lambda: generator.setstate(python_state))
+from lrwidget.steps.parts import Part
 
 
 def random_parts(device: torch.device) -> Iterator[Part]:

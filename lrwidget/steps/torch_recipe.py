@@ -28,7 +28,6 @@ from lrwidget.steps.torch_forward import (
     told,
     tried,
 )
-from lrwidget.steps.torch_generators import generators_behind
 from lrwidget.steps.torch_readback import ReadBack, make_reader
 from lrwidget.steps.torch_state import TorchSnapshot
 from lrwidget.steps.torch_update import LearningRates, Update, Updater, grad_clearer
@@ -156,8 +155,9 @@ class Recipe:
 
     def _take(self, source: TorchBatches) -> list[Any]:
         """The validation batches. The first run alone takes them: it must train on the same batches as the others."""
-        state = TorchSnapshot(generators_behind("validation", source.source), device=self.device)
+        state = TorchSnapshot((), sources=[("validation", source.source)], device=self.device)
         try:
+            state.set_passes_aside()
             return source.take(self.num_validation_batches)
         finally:
             state.restore()

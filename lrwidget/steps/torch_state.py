@@ -7,49 +7,48 @@ has, and is copied back *into the same memory*: parameter objects, data pointers
 
 from __future__ import annotations
 
-import sys
 from collections import OrderedDict
 from collections.abc import Iterable
 from itertools import chain
-from threading import Thread
-from types import BuiltinFunctionType, FunctionType, MethodType, SimpleNamespace
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from lrwidget.steps.overlap import RandomStates
-from lrwidget.steps.parts import Part, Path, restore_parts
-from lrwidget.steps.torch_parts import (
+from lrwidget.steps.generators import Generator, generator_part, is_generator
+from lrwidget.steps.object_parts import (
     ITEMS_TYPES,
     ArrayPart,
     DictPart,
-    ExtraState,
     ItemsPart,
+    ObjectPart,
+    is_plain,
+    is_torch_data,
+)
+from lrwidget.steps.overlap import RandomStates
+from lrwidget.steps.parts import Part, Path, restore_parts
+from lrwidget.steps.sources import found_behind, source_parts
+from lrwidget.steps.torch_parts import (
+    ExtraState,
     LazyPart,
     Memory,
-    ObjectPart,
     Place,
     TensorPart,
     memory_blocks,
     num_bytes,
 )
-from lrwidget.steps.torch_random import GENERATOR_TYPES, Generator, generator_part, random_parts, switch_parts
+from lrwidget.steps.torch_random import random_parts, switch_parts
 
 # Most of what a walk meets, told by its exact type: it cannot change, or is no state.
 _CONSTANTS = (int, float, str, bool, type(None), bytes, complex, type, torch.dtype, torch.device)
 _OPAQUE_TYPES = frozenset((*_CONSTANTS, FunctionType, BuiltinFunctionType, MethodType))
 _HOLLOW_TYPES = frozenset((dict, OrderedDict, list, set))
 _STATEFUL_TYPES = (nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler, torch.amp.GradScaler)
-_FOLLOWED_TYPES = (Tensor, dict, tuple, np.ndarray, *ITEMS_TYPES, *GENERATOR_TYPES, *_STATEFUL_TYPES)
-
-# What no training owns: threads, locks, loggers, process groups, trainers, widgets; and data, which may be large.
-_LIGHTNING = {"lightning", "lightning_fabric", "pytorch_lightning"}
-_MACHINERY = sys.stdlib_module_names | {"torch", "ipywidgets", "lrwidget"} | _LIGHTNING
-_FOREIGN_TYPES = (Thread, Dataset, DataLoader)
+_FOLLOWED_TYPES = (Tensor, dict, tuple, np.ndarray, *ITEMS_TYPES, *_STATEFUL_TYPES)
 
 _OOM_REMEDY = 'keep it in host memory with TorchStep(..., snapshot="host")'
 _ROOM_FACTOR = 4  # training needs room too: gradients, the moments of a fresh optimizer, activations
@@ -64,6 +63,8 @@ class TorchSnapshot:
         Name and object of each: modules, optimizers, schedulers, scalers, generators, anything with attributes.
         Of objects found inside them these kinds are followed, and containers, tensors and arrays; of plain objects
         in modules and optimizers, their own attributes.
+    sources
+        Name and object of each source of batches: what is found behind it is saved too, but for the data.
     device
         Where the model lives: its random state and autocast switches are saved besides the CPU's.
     place
@@ -72,7 +73,7 @@ class TorchSnapshot:
     Attributes
     ----------
     generators
-        Those of the roots and of what they hold, to be seeded anew for a repeat.
+        Those of the roots, of what they hold and of the sources, to be seeded anew for a repeat.
     num_bytes
         Size of what the copies of tensors hold.
     place
@@ -88,6 +89,7 @@ class TorchSnapshot:
         self,
         roots: Iterable[tuple[str, object]],
         *,
+        sources: Iterable[tuple[str, object]] = (),
         device: torch.device | None = None,
         place: Place | Literal["auto"] = "auto",
     ) -> None:
@@ -99,7 +101,10 @@ class TorchSnapshot:
         self._plain: list[tuple[Path, Any]] = []
         self._seen: dict[int, object] = {}  # holds the objects, so that ids stay theirs
         self.generators: list[Generator] = []
+        self._loaders: list[DataLoader[Any]] = []
         self._walk(roots)
+        for name, source in sources:
+            self._look_behind(name, source)
         self._flags = [TensorPart(path, tensor) for path, tensor in self._tensors]
         device = device or torch.device("cpu")
         self._blocks = memory_blocks(self._tensors)
@@ -125,6 +130,11 @@ class TorchSnapshot:
         for part in self._flags:
             part.set_grad_aside()
 
+    def set_passes_aside(self) -> None:
+        """Have every loader with persistent workers begin anew; restoring puts a pass that is under way back."""
+        for loader in self._loaders:
+            loader._iterator = None
+
     def restore(self) -> None:
         """Put everything back.
 
@@ -148,7 +158,7 @@ class TorchSnapshot:
     def _walk(self, roots: Iterable[tuple[str, object]]) -> None:
         """File all that the roots lead to; at last the plain objects, since what they hold is followed no further."""
         for name, root in roots:
-            if isinstance(root, _FOLLOWED_TYPES):
+            if isinstance(root, _FOLLOWED_TYPES) or is_generator(root):
                 self._follow([((name,), root)])
             elif not hasattr(root, "__dict__"):
                 raise TypeError(
@@ -162,6 +172,16 @@ class TorchSnapshot:
             todo: list[tuple[Path, Any]] = []
             self._object(path, value, todo)
             self._follow(todo)
+
+    def _look_behind(self, name: str, source: object) -> None:
+        """File what is behind a source of batches. Generators are seeded anew for a repeat, so each comes once."""
+        for path, value in found_behind(name, source):
+            if is_generator(value):
+                self._follow([((path,), value)])
+                continue
+            self._containers += source_parts(path, value)
+            if isinstance(value, DataLoader):
+                self._loaders.append(value)
 
     def _follow(self, todo: list[tuple[Path, Any]]) -> None:
         while todo:
@@ -194,10 +214,10 @@ class TorchSnapshot:
             self._object(path, value, todo)
         elif isinstance(value, np.ndarray):
             self._containers.append(ArrayPart(path, value))
-        elif isinstance(value, GENERATOR_TYPES):
+        elif is_generator(value):
             self._containers.append(generator_part(path, value))
             self.generators.append(value)
-        elif _is_plain(value):
+        elif _is_followed(value):
             self._plain.append((path, value))
 
     def _list(self, path: Path, items: Iterable[tuple[Any, Any]], todo: list[tuple[Path, Any]]) -> None:
@@ -232,15 +252,12 @@ def is_stateful(held: Any) -> bool:
     """Whether a function that holds this may well change it: a criterion, an optimizer, a generator, another model."""
     if type(held) in _OPAQUE_TYPES:
         return False
-    return isinstance(held, (*_STATEFUL_TYPES, *GENERATOR_TYPES)) or (callable(held) and _is_plain(held))
+    return isinstance(held, _STATEFUL_TYPES) or is_generator(held) or (callable(held) and _is_followed(held))
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether an object's attributes are state of a training, be it of a class that nobody here has heard of."""
-    kind = type(value)
-    if isinstance(value, _FOREIGN_TYPES) or str(kind.__module__).partition(".")[0] in _MACHINERY:
-        return kind is SimpleNamespace
-    return isinstance(getattr(value, "__dict__", None), dict)
+def _is_followed(value: Any) -> bool:
+    """Whether an object is state, with all tensors among its attributes; those of data may be large."""
+    return is_plain(value) and not is_torch_data(value)
 
 
 def choose_place(num_bytes: int, free: int | None) -> Place:
