@@ -86,8 +86,11 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrwidget .lrw-toolbar > .lrw-progress { flex: 1 1 240px; min-width: 0; }
 @container (min-width: 600px) { .lrwidget .lrw-toolbar > .lrw-progress { margin-left: 10px; } }
 @container (max-width: 440px) { .lrwidget .lrw-toolbar > button { min-width: 0; padding: 0 10px; } }
+@container (max-width: 300px) {
+  .lrw-toolbar { gap: 6px 3px; }
+  .lrwidget .lrw-toolbar > button { padding: 0 4px; font-size: 12px; }
+}
 .lrw-progress { min-height: 28px; }  /* its room before there is one: with a run nothing is to move */
-@container (max-width: 440px) { .lrw-progress { min-height: 46px; } }
 .lrw-is-idle .lrw-pause, .lrw-is-idle .lrw-stop, .lrw-is-done .lrw-pause, .lrw-is-done .lrw-stop,
 .lrw-is-stopped .lrw-pause, .lrw-is-stopped .lrw-stop, .lrw-is-failed .lrw-pause, .lrw-is-failed .lrw-stop {
   opacity: 0.4; pointer-events: none;
@@ -98,8 +101,12 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrw-bar > div { height: 100%; border-radius: 3px; background: var(--lrw-curve); }
 .lrw-bar-paused > div { background: var(--lrw-raw); }
 .lrw-bar-failed > div { background: var(--lrw-bad); }
-.lrw-progress-words { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 12px;
-  font-size: 12px; line-height: 18px; font-variant-numeric: tabular-nums; }
+.lrw-progress-words { display: flex; gap: 0 12px; font-size: 12px; line-height: 18px;
+  font-variant-numeric: tabular-nums; }
+/* The newest step. Where there is no room for it beside the progress, it wraps out of sight. */
+.lrw-progress-words > .lrw-faint { display: flex; flex-flow: row wrap; flex: 1; justify-content: flex-end; height: 18px;
+  overflow: hidden; white-space: nowrap; }
+.lrw-progress-words > .lrw-faint::before { content: ""; height: 18px; }
 
 .lrwidget .lrw-settings { display: grid; grid-template-columns: 1fr; gap: 4px 20px; overflow: visible; width: 100%; }
 @container (min-width: 440px) { .lrwidget .lrw-settings { grid-template-columns: 1fr 1fr; } }
@@ -113,7 +120,7 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrwidget .lrw-number input:hover, .lrwidget .lrw-number input:focus { border-color: var(--lrw-edge);
   background: var(--lrw-soft); }
 .lrwidget .lrw-number input[type=number] { appearance: textfield; }
-.lrw-refusal { color: var(--lrw-bad); font-size: 12px; }
+.lrw-refusal { color: var(--lrw-bad); font-size: 12px; line-height: 1.4; overflow-wrap: anywhere; }
 
 .lrwidget .lrw-tabs { margin: 0; }
 .lrwidget .lrw-tabs > .widget-tab-contents { padding: 8px var(--lrw-gap); border-width: 1px 0;
@@ -185,6 +192,10 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrw-run-row .lrw-run-summary { color: var(--lrw-faint); }
 .lrw-run-row .lrw-run-summary .widget-html-content { font-size: 12px; }
 .lrw-figure { width: 100%; margin: 0; }
+/* Of the numbers under a narrow figure every other one: there is no room for all. */
+@container (max-width: 320px) {
+  .lrw-figure .axis[text-anchor="middle"] .tick:nth-last-of-type(even) text { display: none; }
+}
 /* On a busy page bqplot can leave the axes as they were before the figure had a width. It draws them anew when the
    width changes, as it does here once the marks are there. */
 .lrw-figure:not(:has(.g_legend)) { width: calc(100% - 1px); }
@@ -210,7 +221,7 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 
 .lrw-marker-slider { padding: 0 16px 0 56px; overflow: visible; }
 .lrw-marker-slider > .widget-slider { width: 100%; margin: 0; height: 20px; }
-.lrw-marker { display: flex; flex: none; align-items: center; gap: 8px; overflow: visible; }
+.lrw-marker { display: flex; flex: none; flex-flow: row wrap; align-items: center; gap: 4px 8px; overflow: visible; }
 .lrw-marker .lrw-selected { width: 200px; margin: 0; }
 .lrw-marker .lrw-selected input { font-variant-numeric: tabular-nums; font-weight: 600; }
 .lrw-marker .lrw-selected .widget-label { width: auto; margin-right: 8px; }
@@ -248,6 +259,7 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
   .lrw-scroll th, .lrw-scroll td { padding: 2px 5px; }
   .lrw-scroll th { white-space: normal; vertical-align: bottom; }
 }
+@container (max-width: 300px) { .lrw-scroll th, .lrw-scroll td { padding: 2px 3px; } }
 .lrw-scroll td:first-child { max-width: 120px; overflow: hidden; text-overflow: ellipsis; }
 .lrw-scroll tbody tr:nth-child(even) { background: color-mix(in srgb, var(--lrw-soft) 50%, transparent); }
 
