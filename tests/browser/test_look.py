@@ -25,7 +25,7 @@ def widget(lab: LabPage) -> Widget:
 def test_nothing_is_cut_off(lab: LabPage, widget: Widget) -> None:
     """In no tab is anything cut off or wider than the window, from 480 to 1600 pixels, opened so or resized to."""
     widget.type_into("max LR", "1e-9")
-    widget.root.get_by_text("need 0 < min_lr < max_lr").wait_for()
+    widget.root.get_by_text("need 0 < min LR < max LR").wait_for()
     for width in (480, 900, 1600, 480):
         lab.page.set_viewport_size({"width": width, "height": 1000})
         for tab in TABS:
