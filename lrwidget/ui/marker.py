@@ -16,8 +16,8 @@ from lrwidget.live.words import rate_text
 from lrwidget.result import FloatArray
 from lrwidget.ui.parts import Act, Explained, Inputs, button, set_range, set_traits
 
-COLOUR = "var(--lrw-mark, #d55e00)"
-_LINE_COLOUR = "var(--lrw-mark-line, #d55e00)"  # by its name the style sheet knows the line, and makes it thin and tall
+COLOUR = "var(--lrw-mark, #c45500)"
+_LINE_COLOUR = "var(--lrw-mark-line, #c45500)"  # by its name the style sheet knows the line, and makes it thin and tall
 _NUMBER_WIDTH = 0.24  # share of a narrow figure that the number beside the line takes
 _NONE, _MEASURING = "none yet", "measuring …"  # in the box, where there is no rate
 _DIGITS = 3  # of a rate that is pointed at

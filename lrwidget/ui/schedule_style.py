@@ -1,7 +1,7 @@
 """The look of the Schedule tab: JupyterLab's own colours, and boxes that wrap where the notebook is narrow."""
 
 # Colour and stroke of the two trainings of a trial: with the schedule, at a constant rate.
-TRAININGS = (("var(--lrw-curve, #0072b2)", "solid"), ("var(--lrw-mark, #d55e00)", "dashed"))
+TRAININGS = (("var(--lrw-curve, #0072b2)", "solid"), ("var(--lrw-mark, #c45500)", "dashed"))
 
 CSS = """
 .lrw-schedule { container-type: inline-size; min-width: 0; overflow: hidden; }
@@ -63,7 +63,7 @@ CSS = """
   .lrw-value .lrw-value-text { flex-basis: 64px; width: 64px; }
   .lrw-value .lrw-value-unit.widget-label { flex-basis: 52px; width: 52px; }
   .lrw-schedule :is(.widget-slider, .widget-toggle-buttons) > .widget-label { flex: 0 0 100%; width: 100% !important;
-    height: 22px; line-height: 22px; margin-left: 2px; }
+    height: 22px; line-height: 22px; margin: 0; padding-left: 2px; }
   .lrw-schedule .widget-toggle-buttons { flex-wrap: wrap; }
   .lrw-schedule .widget-toggle-buttons > div { margin-left: 0; }
   .lrw-value .widget-checkbox > .widget-label { display: none !important; }

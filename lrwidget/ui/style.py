@@ -11,14 +11,14 @@ from lrwidget.ui.saved_picture import HIDING_RULE
 CSS = """
 .lrwidget {
   --lrw-text: var(--jp-ui-font-color1, #24292f);
-  --lrw-faint: var(--jp-ui-font-color2, #5b6670);
+  --lrw-faint: color-mix(in srgb, var(--lrw-text) 75%, var(--lrw-card));
   --lrw-card: var(--jp-layout-color1, #ffffff);
   --lrw-soft: var(--jp-layout-color2, #f2f4f6);
   --lrw-edge: var(--jp-border-color2, #d9dee3);
   --lrw-grid: color-mix(in srgb, var(--lrw-text) 10%, transparent);
   --lrw-raw: #8a96a3;
   --lrw-curve: #0072b2;
-  --lrw-mark: #d55e00;
+  --lrw-mark: #c45500;
   --lrw-mark-line: var(--lrw-mark);
   --lrw-band: #d55e00;
   --lrw-typical: #009e73;
@@ -117,8 +117,8 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrwidget .lrw-setting > .lrw-number { width: 62px; flex: none; margin: 0; }
 .lrwidget .lrw-number input { text-align: right; font-variant-numeric: tabular-nums; padding: 0 6px;
   border-color: transparent; background: transparent; }
-.lrwidget .lrw-number input:hover, .lrwidget .lrw-number input:focus { border-color: var(--lrw-edge);
-  background: var(--lrw-soft); }
+.lrwidget .lrw-number input:is(:hover, :focus) { border-color: var(--lrw-edge); background: var(--lrw-soft); }
+.lrwidget :is(.lrw-number, .lrw-run-name) input:focus { border-color: var(--jp-brand-color1, #1976d2); }
 .lrwidget .lrw-number input[type=number] { appearance: textfield; }
 .lrw-refusal { color: var(--lrw-bad); font-size: 12px; line-height: 1.4; overflow-wrap: anywhere; }
 
@@ -146,6 +146,7 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
   border: 1px solid var(--lrw-edge); border-radius: 4px;
   background: var(--lrw-card); color: var(--lrw-text); font-size: 12px; line-height: 1.4; text-align: left;
   white-space: normal; box-shadow: 0 2px 6px rgb(0 0 0 / 25%); visibility: hidden; pointer-events: none; }
+@container (max-width: 300px) { .lrw-tabs > .lm-TabBar .lm-TabBar-tab::after { max-width: 160px; } }
 /* None for the open tab, whose controls it would cover, and one at a time: the mouse comes before the keyboard. */
 .lrw-tabs > .lm-TabBar .lm-TabBar-tab:not(.lm-mod-current):is(:hover,
   .lm-TabBar-content:not(:has(:hover)) > :focus-visible)::after { visibility: visible; transition: visibility 0s 0.6s; }
@@ -188,7 +189,7 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrw-swatch i { display: block; width: 16px; height: 4px; border-radius: 2px; }
 .lrw-run-row .lrw-run-name { width: 100%; }
 .lrw-run-row .lrw-run-name input { border-color: transparent; background: transparent; padding: 0 4px; }
-.lrw-run-row .lrw-run-name input:hover, .lrw-run-row .lrw-run-name input:focus { border-color: var(--lrw-edge); }
+.lrw-run-row .lrw-run-name input:hover { border-color: var(--lrw-edge); }
 .lrw-run-row .lrw-run-summary { color: var(--lrw-faint); }
 .lrw-run-row .lrw-run-summary .widget-html-content { font-size: 12px; }
 .lrw-figure { width: 100%; margin: 0; }

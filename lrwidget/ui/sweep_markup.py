@@ -14,7 +14,7 @@ from lrwidget.ui.marks import colour_variables
 
 # Told apart by people who see few colours (Okabe and Ito), the strongest first; lighter ones for the dark theme.
 _COLOURS = {
-    "light": ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b07c00", "#56b4e9", "#8a6d3b", "#7f7f7f"),
+    "light": ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b07c00", "#3d98c9", "#8a6d3b", "#7f7f7f"),
     "dark": ("#56b4e9", "#f0953f", "#2ec49b", "#e3a1c8", "#f0c04a", "#7f9fe0", "#c8a878", "#a8a8a8"),
 }
 
