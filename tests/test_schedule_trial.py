@@ -204,7 +204,7 @@ def test_the_lower_end_is_told_with_its_lead() -> None:
     assert (found.mood, found.best_place) == ("good", SCHEDULE)
     assert "One short training of each" in found.caution
     found = ending(result_of(FALL + 0.5 * (np.arange(100) > 10), FALL))
-    assert found.conclusion.startswith("The constant LR ends lower, by 0.5 ±")
+    assert found.conclusion.startswith("The constant LR ends lower, by 0.5: ")
     assert (found.mood, found.best_place) == ("bad", CONSTANT)
 
 
