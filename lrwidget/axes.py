@@ -12,43 +12,41 @@ from lrwidget.robust import noise_level
 _MEANINGFUL = 4.0  # a fall of that many noise levels is what the curve is about
 _HEADROOM = 0.5  # share of that fall by which the rise after it stays visible
 _TYPICAL, _ROOM = (0.1, 0.9), 3.0  # without one: so many times the distance of these quantiles
+_FIRST_PLAIN, _LAST_PLAIN = -1, 3  # decimal exponents of the rates that are written without one
+_FINEST = 2e-4  # of the losses themselves: their ticks differ in the fifth digit at the latest
 _SCATTER = (0.02, 0.98)  # the quantiles of the raw losses that are to be seen
 
 
 def short_number(value: float) -> str:
-    """A learning rate on an axis or beside a curve: ``3.2e-2``, ``1e-7``, ``10``."""
-    digits = f"{value:.1e}"
-    if value == 0 or not math.isfinite(value) or 1 <= float(digits) < 100:
-        return f"{value:.2g}"
-    return _short_exponent(digits)
-
-
-def lr_text(lr: float) -> str:
-    """A learning rate in a sentence: 0.8, 12, 2.1e-2."""
-    text = f"{lr:.1e}"
-    return f"{float(text):g}" if -1 <= int(text.partition("e")[2]) <= 3 else short_number(lr)
+    """A learning rate with two digits, as people write it: ``1e-7``, ``3.2e-2``, ``0.5``, ``10``."""
+    return as_written(f"{value:.1e}") if math.isfinite(value) else str(value)
 
 
 def rate_text(lr: float, is_exact: bool) -> str:
     """A learning rate as it stands in a box: three digits, and all of them where the very number was chosen."""
-    return exact_number(lr) if is_exact else _short_exponent(f"{lr:.2e}")
+    return exact_number(lr) if is_exact else as_written(f"{lr:.2e}")
 
 
 def exact_number(value: float) -> str:
     """A learning rate with three digits, and with as many more as it takes to give the same number back."""
     for digits in range(2, 17):
-        text = _short_exponent(f"{value:.{digits}e}")
+        text = as_written(f"{value:.{digits}e}")
         if float(text) == value:
             return text
     return repr(value)
 
 
-def _short_exponent(text: str) -> str:
-    """``3.20e-02`` as ``3.2e-2``, ``2.07e+00`` as ``2.07``."""
+def as_written(text: str) -> str:
+    """A rate in scientific notation as people write it: ``3.20e-02`` as ``3.2e-2``, ``5.0e-01`` as ``0.5``."""
     mantissa, _, exponent = text.partition("e")
-    if "." in mantissa:
-        mantissa = mantissa.rstrip("0").rstrip(".")
-    return f"{mantissa}e{int(exponent)}" if int(exponent) else mantissa
+    if _FIRST_PLAIN <= int(exponent) <= _LAST_PLAIN:
+        return repr(float(text)).removesuffix(".0")
+    return unpadded(f"{mantissa.rstrip('0').rstrip('.')}e{exponent}")
+
+
+def unpadded(text: str) -> str:
+    """A number without what pads its exponent: ``1e-07`` as ``1e-7``."""
+    return text.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
 
 
 def loss_range(losses: FloatArray, smoothed: FloatArray) -> tuple[float, float]:
@@ -86,8 +84,10 @@ def loss_range(losses: FloatArray, smoothed: FloatArray) -> tuple[float, float]:
 
 
 def with_margin(low: float, high: float) -> tuple[float, float]:
-    """The range with a twentieth of it on either side; room around a single value."""
-    margin = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
+    """The range with a twentieth of it on either side; more room around a single value, and where ticks would need
+    more digits than an axis has room for."""
+    size = max(abs(low), abs(high))
+    margin = max(0.05 * (high - low), _FINEST * size) if low < high else 0.05 * size or 0.5
     return low - margin, high + margin
 
 
@@ -122,6 +122,5 @@ def tick_labels(ticks: list[float]) -> list[str]:
     last_digit = math.floor(math.log10(step) + 1e-9)
     if size >= 1e5 or size < 1e-3:
         digits = max(0, math.floor(math.log10(size) + 1e-9) - last_digit)
-        texts = [f"{tick:.{digits}e}".partition("e") for tick in ticks]
-        return [f"{mantissa}e{int(exponent)}" for mantissa, _, exponent in texts]
+        return [unpadded(f"{tick:.{digits}e}") for tick in ticks]
     return [f"{tick:.{max(0, -last_digit)}f}" for tick in ticks]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrwidget.analysis import MIN_LOSSES, Curve, analyse
-from lrwidget.axes import lr_text
+from lrwidget.axes import short_number
 from lrwidget.explosion import THROWN_BACK_NOISE
 from lrwidget.instability import TAIL_RANK
 from lrwidget.once import once_per_curve
@@ -121,8 +121,8 @@ def _of_curve(curve: Curve) -> Diagnosis:
         extend_to = _one_decade_up(curve.lrs[-1])
         return Diagnosis(
             "range_too_small",
-            f"The loss is still falling at the largest learning rate, {lr_text(curve.lrs[-1])}.",
-            f"Raise max_lr to {lr_text(extend_to)}, and further if it still falls there.",
+            f"The loss is still falling at the largest learning rate, {short_number(curve.lrs[-1])}.",
+            f"Raise max_lr to {short_number(extend_to)}, and further if it still falls there.",
             extend_to,
         )
     return Diagnosis("ok", "Good curve.")
@@ -148,7 +148,7 @@ def _without_fall(curve: Curve) -> Diagnosis:
     if curve.is_cut:
         return Diagnosis(
             "nonfinite",
-            f"The loss stops being finite at {lr_text(curve.lrs[-1])}, and no fall is seen before.",
+            f"The loss stops being finite at {short_number(curve.lrs[-1])}, and no fall is seen before.",
             "Check the data for NaN and infinities, and logarithms and divisions in the loss.",
         )
     return _of_fluctuations(curve)
@@ -188,17 +188,17 @@ def _of_fluctuations(curve: Curve) -> Diagnosis:
     if curve.lrs[-1] * largest < STANDSTILL:
         return Diagnosis(
             "range_too_small",
-            f"Nothing happens up to the largest learning rate, {lr_text(curve.lrs[-1])}: for a loss of at most "
-            f"{lr_text(largest)} that is a small step.",
-            f"Raise max_lr to {lr_text(extend_to)}, and further if nothing happens there; if nothing ever does, check "
-            "that the optimizer holds this model's parameters.",
+            f"Nothing happens up to the largest learning rate, {short_number(curve.lrs[-1])}: for a loss of at most "
+            f"{short_number(largest)} that is a small step.",
+            f"Raise max_lr to {short_number(extend_to)}, and further if nothing happens there; if nothing ever does, "
+            "check that the optimizer holds this model's parameters.",
             extend_to,
         )
     return Diagnosis(
         "noise",
         "The loss only fluctuates from batch to batch; no learning rate in this range changes it.",
         "Check that the optimizer holds this model's parameters; if it does, raise max_lr to "
-        f"{lr_text(extend_to)}, or use more steps or repeats.",
+        f"{short_number(extend_to)}, or use more steps or repeats.",
         extend_to,
         needs_repeats=True,
     )
@@ -234,7 +234,7 @@ def _shoots_up(usable: FloatArray, last: FloatArray) -> bool:
 
 
 def _explodes_from_start(min_lr: float | None) -> Diagnosis:
-    lower = "lower min_lr" if min_lr is None else f"lower min_lr to {lr_text(min_lr / 100)}"
+    lower = "lower min_lr" if min_lr is None else f"lower min_lr to {short_number(min_lr / 100)}"
     return Diagnosis(
         "explodes_from_start",
         "The loss explodes within the first steps.",

@@ -35,7 +35,7 @@ _COLOURS = {
     "grid": ("#e9edf0", "#2a3037", "stroke"),
     "raw": ("#8a96a3", "#7d8996", "fill"),
     "curve": ("#0072b2", "#56b4e9", "stroke"),
-    "mark": ("#d55e00", "#f0953f", "stroke"),
+    "mark": ("#c45500", "#f0953f", "stroke"),
     "band": ("#d55e00", "#f0953f", "fill"),
     "good": ("#00795a", "#2ec49b", "fill"),
     "bad": ("#b34700", "#f0953f", "fill"),

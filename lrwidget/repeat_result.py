@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrwidget.axes import lr_text
+from lrwidget.axes import short_number
 from lrwidget.diagnosis import Diagnosis
 from lrwidget.result import FloatArray, RangeTestResult, StopReason
 from lrwidget.suggestions import ScheduleKind, Suggestion, nearest_step
@@ -96,9 +96,8 @@ class RepeatedResult(RangeTestResult):
         lrs = [s.lr for s in found if s.lr is not None]
         lows, highs = [s.low for s in found if s.low is not None], [s.high for s in found if s.high is not None]
         lr, confidence = _geometric_mean(lrs), _mean([s.confidence for s in found if s.confidence is not None])
-        reason = (
-            f"The middle of {lr_text(min(lrs))} … {lr_text(max(lrs))}, from {len(found)} of {len(self._whole)} runs"
-        )
+        spread = f"{short_number(min(lrs))} … {short_number(max(lrs))}"
+        reason = f"The middle of {spread}, from {len(found)} of {len(self._whole)} runs"
         reason += "" if confidence is None else f" (confidence {confidence:.0%})"
         reason += ", as the peak of a decaying schedule" if schedule == "decaying" else ""
         return replace(

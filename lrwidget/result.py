@@ -181,7 +181,7 @@ class RangeTestResult:
         Of a run that ended before its largest rate, for another reason than its losses, it is "too few points" where
         the rest of the range would tell more.
         """
-        from lrwidget.axes import lr_text
+        from lrwidget.axes import short_number
         from lrwidget.diagnosis import Diagnosis, diagnose
 
         diagnosis = diagnose(self.lrs, self.losses)
@@ -189,7 +189,7 @@ class RangeTestResult:
             return diagnosis
         message = "The run was cut short before its first step."
         if len(self):
-            message = f"The run was cut short at {lr_text(self.lrs[-1])}: the higher learning rates are missing."
+            message = f"The run was cut short at {short_number(self.lrs[-1])}: the higher learning rates are missing."
         is_out_of_data = self.stop_reason is StopReason.DATA_EXHAUSTED
         advice = "Use fewer steps, or data that can be read again." if is_out_of_data else "Let it run to its end."
         return Diagnosis("too_few_points", message, advice)

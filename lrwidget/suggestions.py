@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrwidget.analysis import Curve, analyse
-from lrwidget.axes import lr_text
+from lrwidget.axes import short_number
 from lrwidget.diagnosis import SIGNIFICANT_FALL, Diagnosis, diagnose, has_evidence
 from lrwidget.peer_rules import PEER_RULES
 from lrwidget.result import FloatArray
@@ -127,9 +127,8 @@ def _default(lrs: FloatArray, losses: FloatArray) -> Suggestion:
     # Of rates that were not tried nothing is claimed.
     low, high = max(centre - half_width, min(centre, first)), min(centre + half_width, max(centre, last))
     lr, low, high = (_three_digits(10**x) for x in (centre, low, high))
-    reason = (
-        f"{lr_text(low)} … {lr_text(high)} trains well (confidence {confidence:.0%}); {_evidence(curve, diagnosis)}."
-    )
+    interval = f"{short_number(low)} … {short_number(high)}"
+    reason = f"{interval} trains well (confidence {confidence:.0%}); {_evidence(curve, diagnosis)}."
     return Suggestion(lr, low, high, "default", reason, confidence, nearest_step(lrs, lr))
 
 
@@ -160,16 +159,16 @@ def _before(curve: Curve, index: float, lag_steps: float) -> float:
 def _evidence(curve: Curve, diagnosis: Diagnosis) -> str:
     """What the suggestion rests on, as the second half of a sentence."""
     if diagnosis.kind == "range_too_small":
-        return f"the loss still falls at {lr_text(curve.lrs[-1])}, so a higher rate may train better"
+        return f"the loss still falls at {short_number(curve.lrs[-1])}, so a higher rate may train better"
     if curve.explosion is not None:
-        end = f"explodes from {lr_text(curve.lrs[curve.explosion])}"
+        end = f"explodes from {short_number(curve.lrs[curve.explosion])}"
     elif curve.is_cut:
-        end = f"is not finite beyond {lr_text(curve.lrs[-1])}"
+        end = f"is not finite beyond {short_number(curve.lrs[-1])}"
     else:
         end = "does not explode in this range"
     if curve.significance < SIGNIFICANT_FALL:
         return f"no fall stands out from the noise, but the loss {end}"
-    return f"the loss falls until {lr_text(10 ** curve.log10_lr(curve.fall_end))} and {end}"
+    return f"the loss falls until {short_number(10 ** curve.log10_lr(curve.fall_end))} and {end}"
 
 
 def _for_decay(suggestion: Suggestion, lrs: FloatArray) -> Suggestion:
@@ -205,7 +204,7 @@ def _tutorial(rule: str, pick: Callable[[FloatArray, FloatArray], tuple[float, s
 def _steepest(lrs: FloatArray, losses: FloatArray) -> tuple[float, str]:
     """The tutorial's rule: the steepest fall of the raw loss over log lr, then back by a tenth of the points."""
     steepest = int(np.argmin(np.gradient(losses, np.log(lrs[: len(losses)]))))
-    reason = f"A tenth of the steps before the steepest fall, at {lr_text(lrs[steepest])}."
+    reason = f"A tenth of the steps before the steepest fall, at {short_number(lrs[steepest])}."
     return float(lrs[max(0, steepest - len(losses) // 10)]), reason
 
 
@@ -214,13 +213,13 @@ def _explosion_tenth(lrs: FloatArray, losses: FloatArray) -> tuple[float, str]:
     lowest = int(np.argmin(losses))
     above = np.flatnonzero(losses[lowest:] > losses[0])
     explosion = float(lrs[lowest + int(above[0]) if len(above) else min(len(losses), len(lrs) - 1)])
-    return explosion / 10, f"A tenth of where the explosion begins, {lr_text(explosion)}."
+    return explosion / 10, f"A tenth of where the explosion begins, {short_number(explosion)}."
 
 
 def _minimum_tenth(lrs: FloatArray, losses: FloatArray) -> tuple[float, str]:
     """A tenth of the rate with the lowest raw loss."""
     minimum = float(lrs[np.argmin(losses)])
-    return minimum / 10, f"A tenth of where the loss is lowest, {lr_text(minimum)}."
+    return minimum / 10, f"A tenth of where the loss is lowest, {short_number(minimum)}."
 
 
 def _peer(rule: str) -> Rule:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lrwidget.axes import loss_range, loss_ticks, lr_ticks, short_number, tick_labels
+from lrwidget.axes import loss_range, loss_ticks, lr_ticks, short_number, tick_labels, with_margin
 from lrwidget.smoothing import smooth
 
 LRS = np.geomspace(1e-6, 1.0, 61)
@@ -21,14 +21,16 @@ def falling_curve(explosion: float, noise: float = 0.0) -> np.ndarray:
     [
         (3.2e-2, "3.2e-2"),
         (1e-7, "1e-7"),
-        (0.1, "1e-1"),
-        (0.0996, "1e-1"),
+        (0.1, "0.1"),
+        (0.0996, "0.1"),
         (0.996, "1"),
         (1.0, "1"),
         (1.25, "1.2"),
         (10.0, "10"),
-        (99.6, "1e2"),
-        (1234.0, "1.2e3"),
+        (99.6, "100"),
+        (0.998, "1"),
+        (1234.0, "1200"),
+        (3e5, "3e5"),
         (0.0, "0"),
         (float("inf"), "inf"),
         (float("nan"), "nan"),
@@ -46,6 +48,15 @@ def test_loss_range_is_not_squashed_by_an_explosion() -> None:
         low, high = loss_range(losses, losses)
         assert low < 1 < 2 < high
         assert high - low < 2
+
+
+@pytest.mark.parametrize("spread", [3e-16, 1e-9, 1e-7, 1e-5])
+@pytest.mark.parametrize("loss", [0.6931, 2.302585, 98.7, -1000.0])
+def test_losses_that_hardly_change_have_ticks_that_can_be_read(loss: float, spread: float) -> None:
+    """An axis has room for seven characters, and two ticks with the same number say nothing."""
+    labels = tick_labels(loss_ticks(*with_margin(loss - spread * abs(loss), loss + spread * abs(loss))))
+    assert len(labels) == len(set(labels)) >= 3
+    assert max(map(len, labels)) <= 7 + (loss < 0)
 
 
 def test_loss_range_of_a_fall_among_noise_is_not_squashed_either() -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from lrwidget import LearningRateFinder
 from lrwidget.analysis import analyse
-from lrwidget.axes import lr_text
 from lrwidget.diagnosis import SIGNIFICANT_FALL, TYPICAL_RANGES, UPHILL, diagnose
 from lrwidget.suggestions import suggest
 from tests.curves import noise, s_curve, sweep
@@ -379,11 +378,3 @@ def test_typical_ranges_are_the_tutorials() -> None:
         "fine-tuning": (1e-6, 1e-4),
         "large batch": (1e-3, 1e-1),
     }
-
-
-@pytest.mark.parametrize(
-    ("lr", "text"), [(0.8, "0.8"), (0.0213, "2.1e-2"), (1e-4, "1e-4"), (12.34, "12"), (0.998, "1"), (3e5, "3e5")]
-)
-def test_rates_are_written_as_people_write_them(lr: float, text: str) -> None:
-    """Two digits, and an exponent only where it helps."""
-    assert lr_text(lr) == text

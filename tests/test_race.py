@@ -168,7 +168,7 @@ def test_run_draws_every_lane_and_says_how_it_stands(race: Race) -> None:
     assert "behind" in words[0]
     assert "trains best" in words[1]
     assert "diverged" in words[2]
-    assert "LR 4e-1" in words[1]
+    assert "LR 0.4" in words[1]
 
 
 def test_run_button_races_in_the_background_and_again(race: Race) -> None:

@@ -60,7 +60,7 @@ def test_phases_to_shade() -> None:
     ("schedule", "words"),
     [
         (schedules.constant(0.01), "1e-2 at every step."),
-        (schedules.linear(1.0, 101), "Starts at 1, ends at 9.9e-3. Mean 5e-1, 50 % of the peak."),
+        (schedules.linear(1.0, 101), "Starts at 1, ends at 9.9e-3. Mean 0.5, 50 % of the peak."),
         (
             schedules.linear_with_warmup(0.032, 101, 20),
             "Starts at 0, peaks at 3.2e-2 (step 20), ends at 4e-4. Mean 1.6e-2, 50 % of the peak.",

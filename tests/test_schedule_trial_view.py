@@ -95,7 +95,7 @@ def test_a_trial_from_the_click_to_the_outcome(stage: Stage) -> None:
     # w falls by 1 - lr at each step: with the peak throughout it falls furthest.
     assert "The constant LR ends lower" in text_of(stage.view._says)
     assert stage.view.plot.lines[CONSTANT].stroke_width > stage.view.plot.lines[SCHEDULE].stroke_width
-    assert "One cycle (PyTorch), 1e-1" in text_of(stage.view._rows)
+    assert "One cycle (PyTorch), 0.1" in text_of(stage.view._rows)
     assert stage.held.weights == {"w": 4.0}
 
 

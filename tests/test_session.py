@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from lrwidget.live.run_state import RunState
 from lrwidget.live.runs import MOST_PAST_RUNS
 from lrwidget.live.series import Series
 from lrwidget.live.session import Session
-from lrwidget.live.words import duration, progress_text, typical_remark
+from lrwidget.live.words import duration, progress_text, typical_remark, with_error
 from lrwidget.result import StepRecord
 from lrwidget.smoothing import smooth
 from lrwidget.suggestions import RULES
@@ -127,13 +128,23 @@ def test_smoothing_redraws_and_never_trains() -> None:
 
 @pytest.mark.parametrize("change", [{"min_lr": 20.0}, {"max_lr": 1e-8}, {"num_steps": 1}, {"smooth_factor": 0.0}])
 def test_refused_settings(change: dict[str, float]) -> None:
-    """A setting that the engine refuses stays as it was; the frames carry the engine's own words until one is taken."""
+    """A setting that the engine refuses stays as it was; the frames say why, with the widget's words for settings."""
     session = Session(FINDER)
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the words are compared with the frame's
         session.change(**change)
-    assert (session.frame().settings, session.frame().refusal) == (FINDER, str(caught.value))
+    words = str(caught.value).replace("min_lr", "min LR").replace("max_lr", "max LR")
+    words = words.replace("num_steps", "steps").replace("smooth_factor", "smooth")
+    assert (session.frame().settings, session.frame().refusal) == (FINDER, words)
     session.propose(num_steps=50)
     assert (session.frame().settings.num_steps, session.frame().refusal) == (50, "")
+
+
+@pytest.mark.parametrize("loss", [lambda lr: 3 - lr, lambda lr: 1e3 * lr], ids=["falls", "rises"])
+def test_advice_names_the_settings_as_the_widget_does(loss: Callable[[float], float]) -> None:
+    """Who only clicks knows the labels of the sliders, not the names of parameters."""
+    advice = measured(loss).frame().verdict.advice
+    assert " LR" in advice
+    assert "_lr" not in advice
 
 
 def test_typed_settings() -> None:
@@ -143,7 +154,7 @@ def test_typed_settings() -> None:
     session.propose_text("num_steps", "250")
     assert (session.settings.min_lr, session.settings.num_steps) == (3e-6, 250)
     session.propose_text("max_lr", "ten")
-    assert "'ten'" in session.frame().refusal
+    assert session.frame().refusal == "need a number for max LR, such as 3.2e-2, got 'ten'"
     session.propose_text("num_steps", "2.5")
     assert "whole number" in session.frame().refusal
     assert session.settings.num_steps == 250
@@ -470,12 +481,28 @@ def test_duration(seconds: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.032, "3.2e-2"), (1e-7, "1e-7"), (0.0123456, "1.23456e-2"), (1 / 3, "3.333333333333333e-1"), (2.075, "2.075")],
+    [(0.032, "3.2e-2"), (1e-7, "1e-7"), (0.0123456, "1.23456e-2"), (1 / 3, "0.3333333333333333"), (2.075, "2.075")],
 )
 def test_exact_number(value: float, text: str) -> None:
     """A chosen rate is shown so that the text means the very same number."""
     assert exact_number(value) == text
     assert float(text) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "sign", "text"),
+    [
+        (1.0724, 0.0, "", "1.072"),
+        (5.63, 4e-16, "", "5.63"),
+        (296.2, 0.0, "+", "+296.2"),
+        (0.02839, 0.001, "", "0.028 ± 0.001"),
+        (1234.5, 20.0, "", "1230 ± 20"),
+        (5.1e-5, 2e-6, "+", "+5.1e-5 ± 2e-6"),
+    ],
+)
+def test_a_number_with_its_error(value: float, error: float, sign: Literal["", "+"], text: str) -> None:
+    """No digit beyond the first one of the error; an error that four digits do not show is left out."""
+    assert with_error(value, error, sign) == text
 
 
 def test_progress_texts() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrwidget.analysis import analyse
-from lrwidget.axes import lr_text
+from lrwidget.axes import short_number
 from lrwidget.diagnosis import diagnose
 from lrwidget.suggestions import CLEAR_FALL, RULES, suggest
 from tests.curves import noise, s_curve, sweep
@@ -191,7 +191,7 @@ def test_a_range_that_ends_in_the_fall_makes_unsure() -> None:
     assert diagnose(LRS[:58], NOISY[:58]).kind == "range_too_small"
     assert decades_apart(cut.high, cut.low) > decades_apart(clear.high, clear.low)
     assert cut.confidence <= 0.5 < clear.confidence
-    assert cut.reason.endswith(f"the loss still falls at {lr_text(LRS[57])}, so a higher rate may train better.")
+    assert cut.reason.endswith(f"the loss still falls at {short_number(LRS[57])}, so a higher rate may train better.")
 
 
 def test_a_decaying_schedule_gets_half_a_decade_more() -> None:

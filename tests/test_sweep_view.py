@@ -145,7 +145,7 @@ def test_a_finished_sweep_is_drawn_whole():
     assert len(set(colours)) == 4
     assert "4/4 range tests · done · 1 failed" in widget._progress.value
     for run in result.runs[:3]:
-        assert f"{run.best_loss:#.4g}</td>" in widget._tables.value
+        assert f"{run.best_loss:#.4g}</td>".replace("e-0", "e-") in widget._tables.value
     assert widget._tables.value.count("–</td>") == 2  # no rate and no loss of the failed one
     assert "curvature=4.0: ValueError: &lt;b&gt;no&lt;/b&gt;" in widget._failures.value
     assert "Trace&lt;back&gt;" in widget._failures.value

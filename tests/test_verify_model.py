@@ -191,7 +191,8 @@ def test_a_verification_ranks_the_rates() -> None:
     assert [row.lr for row in frame.rows] == [s.lr for s in frame.result.ranking]
     best = frame.rows[0]
     assert (best.lr, best.rank, best.is_best, best.place, best.detail) == (0.08, 1, True, 4, "lowest loss")
-    assert best.words == f"{frame.result.ranking[0].final_loss:.4g} ± {frame.result.ranking[0].final_error:.1g}"
+    assert best.words == "0.028 ± 0.001"
+    assert frame.result.ranking[0].final_loss == pytest.approx(0.028, abs=0.0005)
     assert (frame.rows[-1].words, frame.rows[-1].detail) == ("clearly worse at step 21", "ended early")
     assert frame.conclusion.startswith("8e-2 trains best. It is the highest rate tried")
     assert (frame.best_lr, frame.beyond_lr, frame.mood) == (0.08, 0.32, "good")
@@ -234,7 +235,7 @@ def test_ties_are_said() -> None:
     stage.model.remove(1.6)
     stage.model.remove(0.2)
     frame = stage.verify()
-    assert frame.conclusion == "8e-1 trains well; 4e-1 does about as well."
+    assert frame.conclusion == "0.8 trains well; 0.4 does about as well."
 
 
 def test_a_suggestion_that_is_catching_up_is_explained() -> None:
@@ -244,8 +245,7 @@ def test_a_suggestion_that_is_catching_up_is_explained() -> None:
     trials = [Trial(lr, np.full(40, lr), losses, StopReason.COMPLETED) for lr, losses in ((0.1, late), (0.4, leading))]
     result = VerifyResult(tuple(trials), 40, centre_lr=0.1)
     assert (
-        verify_words.conclusion(result, 3)
-        == "1e-1 is catching up with 4e-1, so a longer training may go better with it."
+        verify_words.conclusion(result, 3) == "0.1 is catching up with 0.4, so a longer training may go better with it."
     )
     assert verify_words.standing(result.ranking[1], 40)[1].endswith(", catching up")
 
@@ -322,7 +322,7 @@ def test_while_it_runs_the_frame_tells_how_far_it_is() -> None:
     ("num_steps", "best", "words"),
     [
         (55, None, "Stopped after 1 of 5 trainings. There is nothing to compare."),
-        (95, 0.1, "Stopped after 2 of 5 trainings. 1e-1 trains well; 2e-1 does about as well."),
+        (95, 0.1, "Stopped after 2 of 5 trainings. 0.1 trains well; 0.2 does about as well."),
     ],
 )
 def test_stop_keeps_what_was_recorded_and_ranks_what_is_whole(num_steps: int, best: float | None, words: str) -> None:

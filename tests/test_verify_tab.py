@@ -19,12 +19,24 @@ from lrwidget.live.session import Session
 from lrwidget.live.verify_frames import TrialRow
 from lrwidget.live.verify_model import MOST_LRS, VerifyModel
 from lrwidget.ui.parts import Explained, tree
+from lrwidget.ui.trial_plot import _apart
 from lrwidget.ui.verify_markup import row
 from lrwidget.ui.verify_style import COLOURS, STROKES
 from lrwidget.ui.verify_tab import VerifyTab
 
 FINDER = LearningRateFinder(num_steps=40)
 SECONDS = 10
+
+
+def test_names_stay_in_the_picture() -> None:
+    """Five trainings that leave at its top, three that end at its bottom: each name has a height of its own inside."""
+    frame = VerifyModel(FINDER).frame()
+    low, high = frame.loss_range
+    ends = dict.fromkeys(range(5), (0.0, high)) | dict.fromkeys(range(5, 8), (frame.step_range[1], low))
+    heights = _apart(ends, frame, 0.05)
+    assert all(low <= height <= high for height in heights.values())
+    for group in (range(5), range(5, 8)):
+        assert np.diff(sorted(heights[place] for place in group)) == pytest.approx(0.05 * (high - low))
 
 
 class Stage:
@@ -106,7 +118,7 @@ def test_the_list_is_the_model(stage: Stage) -> None:
     assert shown_rows(stage) == ["5e-3", "1e-2", "2e-2 ▾", "4e-2", "8e-2"]
     assert text_of(stage.tab._progress) == "5 trainings of 40 steps: 200 steps"
     stage.select(0.1)
-    assert shown_rows(stage)[2] == "1e-1 ▾"
+    assert shown_rows(stage)[2] == "0.1 ▾"
 
 
 def test_rates_are_typed_and_taken_out(stage: Stage) -> None:
@@ -158,7 +170,7 @@ def test_a_rate_beyond_the_edge_is_a_click_away(stage: Stage) -> None:
     assert not is_shown(stage.tab.beyond)
     stage.tab.start.click()
     stage.finish()
-    assert (stage.tab.beyond.description, is_shown(stage.tab.beyond)) == ("Add 3.2e-1", True)
+    assert (stage.tab.beyond.description, is_shown(stage.tab.beyond)) == ("Add 0.32", True)
     stage.tab.beyond.click()
     assert stage.lrs[-1] == 0.32
     assert not is_shown(stage.tab.beyond)

@@ -172,7 +172,7 @@ def test_sliders_cannot_cross(live: None) -> None:
     """A minimum above the maximum is refused: the reason is shown, the old value stays and the slider goes back."""
     widget = LRFinderWidget(good_curve)
     move(slider(widget, "min LR"), 100.0)
-    wait_until(lambda: "need 0 &lt; min_lr &lt; max_lr, got min_lr=100.0, max_lr=10.0" in html(widget))
+    wait_until(lambda: "need 0 &lt; min LR &lt; max LR, got min LR=100.0, max LR=10.0" in html(widget))
     assert widget.min_lr == 1e-7
     assert slider(widget, "min LR").value == pytest.approx(1e-7)
     widget.close()
@@ -270,14 +270,44 @@ def test_choice_by_click_slider_text_and_code(live: None) -> None:
     wait_until(lambda: widget.selected_lr == 4e-4)
     widget.selected_lr = 0.123456
     widget._pump.flush()
-    assert slider(widget, "Selected LR").value == "1.23456e-1"
+    assert slider(widget, "Selected LR").value == "0.123456"
     with pytest.raises(ValueError, match="need a finite learning rate"):
         widget.selected_lr = -1.0
     assert widget.selected_lr == 0.123456
     move(slider(widget, "Selected LR"), "quick")
-    wait_until(lambda: slider(widget, "Selected LR").value == "1.23456e-1")
+    wait_until(lambda: slider(widget, "Selected LR").value == "0.123456")
     widget.selected_lr = None
     wait_until(lambda: widget.selected_lr == widget.suggested_lr)
+    widget.close()
+
+
+def test_a_run_does_not_wipe_out_what_is_typed(live: None, messages: list[Any]) -> None:
+    """The browser drops what is being typed with any message to the box: there is none while a run goes on."""
+    gate, num_steps = threading.Event(), 0
+
+    def train_fn(lr: float) -> float:
+        nonlocal num_steps
+        num_steps += 1
+        assert num_steps < 90 or gate.wait(SECONDS)
+        time.sleep(0.005)
+        return good_curve(lr)
+
+    widget = LRFinderWidget(train_fn)
+    box = slider(widget, "Selected LR")
+    click(widget, "Run")
+    wait_until(lambda: num_steps > 5)
+    widget._pump.flush()
+    del messages[:]
+    wait_until(lambda: num_steps == 90 and widget.suggested_lr is not None)
+    widget._pump.flush()
+    assert [data for _, comm_id, data in messages if comm_id == box.comm.comm_id] == []
+    move(box, "4e-4")
+    wait_until(lambda: widget.selected_lr == 4e-4)
+    widget.selected_lr = None
+    wait_until(lambda: box.value == "")
+    gate.set()
+    wait_until(lambda: widget.state == "done")
+    assert float(box.value) == pytest.approx(widget.suggested_lr, rel=0.005)
     widget.close()
 
 

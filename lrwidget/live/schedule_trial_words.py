@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 from lrwidget.axes import short_number
 from lrwidget.live.schedule_trial import TriedSchedule
 from lrwidget.live.schedule_trial_frames import CONSTANT, SCHEDULE
-from lrwidget.live.words import DISPLACED
+from lrwidget.live.words import DISPLACED, loss_text, with_error
 from lrwidget.result import StopReason
 from lrwidget.trials import Standing, tail_length
 from lrwidget.verify_result import VerifyResult
@@ -136,7 +135,7 @@ def _compared(first: Standing, second: Standing) -> Ending:
         return Ending(words, _CAUTION, mood, first.trial)
     if second.excess == 0:
         return Ending("Both end exactly alike.", _CAUTION, "even")
-    by = f"by {_with_error(second.excess, second.excess_error)}"
+    by = f"by {with_error(second.excess, second.excess_error)}"
     means = f"{_value(first)} against {_value(second)}, means of the last {tail:,} of {num_steps:,} steps"
     if second.is_within_noise:
         words = f"They cannot be told apart: the {ahead} ends lower {by}, which may be chance ({means})."
@@ -147,24 +146,15 @@ def _compared(first: Standing, second: Standing) -> Ending:
     return Ending(f"The {ahead} ends lower, {by}: {means}.", _CAUTION, mood, first.trial)
 
 
-def _with_error(value: float, error: float | None) -> str:
-    """A number and its standard error, to the first digit of the error; a tiny or huge one with two digits."""
-    assert error is not None  # a loss that was reached has one
-    if not 1e-4 <= error < 1e6:
-        return f"{value:.2g} ± {error:.1g}"
-    digits = -math.floor(math.log10(error))
-    return " ± ".join(f"{round(number, digits):.{max(0, digits)}f}" for number in (value, error))
-
-
 def _value(standing: Standing) -> str:
     assert standing.final_loss is not None
-    return f"{standing.final_loss:.4g}"
+    return loss_text(standing.final_loss)
 
 
 def row(num_done: int | None, lr: float | None, standing: Standing | None) -> str:
     """What is known of one training: how far it is, or how it ended."""
     if standing is not None and standing.final_loss is not None:
-        return _with_error(standing.final_loss, standing.final_error)
+        return with_error(standing.final_loss, standing.final_error)
     if standing is not None:
         return f"{standing.verdict} at step {standing.num_steps:,}"
     if num_done is None or lr is None:

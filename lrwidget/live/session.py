@@ -24,7 +24,7 @@ from lrwidget.live.reading import Reader
 from lrwidget.live.run import Run
 from lrwidget.live.run_state import RunState
 from lrwidget.live.runs import Runs
-from lrwidget.live.words import verdict_on
+from lrwidget.live.words import LABELS, in_labels, verdict_on
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,7 @@ class Session:
             try:
                 self._settings = dataclasses.replace(self._settings, **settings)
             except (TypeError, ValueError) as error:
-                self._refusal = str(error)
+                self._refusal = in_labels(str(error))
                 raise
             self._refusal = ""
 
@@ -92,13 +92,18 @@ class Session:
 
     def propose_text(self, name: str, text: str) -> None:
         """As `propose`, of a number that was typed."""
+        is_count = name == "num_steps"
         try:
             number = float(text)
+            if is_count and not number.is_integer():
+                raise ValueError
         except ValueError:
+            wanted = (
+                "a whole number of steps, such as 100" if is_count else f"a number for {LABELS[name]}, such as 3.2e-2"
+            )
             with self._lock:
-                self._refusal = f"need a number {name}, got {text!r}; write it as 3.2e-2 or 0.032"
+                self._refusal = f"need {wanted}, got {text!r}"
             return
-        is_count = name == "num_steps" and number.is_integer()
         self.propose(**{name: int(number) if is_count else number})
 
     def propose_choice(self, text: str) -> None:
@@ -107,7 +112,7 @@ class Session:
             try:
                 self.choose(float(text) if text.strip() else None)
             except ValueError:
-                self._refusal = f"need a selected LR > 0, got {text!r}; write it as 3.2e-2 or 0.032"
+                self._refusal = f"need a selected LR > 0, such as 3.2e-2, got {text!r}"
             else:
                 self._refusal = ""
 

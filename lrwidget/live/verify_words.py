@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lrwidget.axes import short_number
-from lrwidget.live.words import DISPLACED, duration
+from lrwidget.live.words import DISPLACED, duration, with_error
 from lrwidget.result import RangeTestResult, StopReason
 from lrwidget.trials import Standing
 from lrwidget.verify_plan import VerifyPlan, of_trainings
@@ -36,12 +36,12 @@ def standing(place: Standing, num_steps: int) -> tuple[str, str]:
             return f"clearly worse at step {place.num_steps}", "ended early"
         is_early = place.verdict == "diverged" and place.num_steps < num_steps
         return f"{place.verdict} at step {place.num_steps}", "ended early" if is_early else ""
-    loss = f"{place.final_loss:.4g} ± {place.final_error:.1g}"
+    loss = with_error(place.final_loss, place.final_error)
     if place.verdict == "diverged":
         return loss, "above its start"
     if place.rank == 1:
         return loss, "lowest loss"
-    above = f"{place.excess:+.2g} ± {place.excess_error:.1g}"
+    above = with_error(place.excess, place.excess_error, "+")
     return loss, f"{above}, {place.verdict}" if place.verdict in ("as good", "catching up") else above
 
 

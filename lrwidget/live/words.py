@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from lrwidget.axes import lr_text, short_number
+import math
+from typing import Literal
+
+from lrwidget.axes import short_number, unpadded
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live.frames import CurveVerdict, Progress
 from lrwidget.live.reading import Reading
 from lrwidget.live.run_state import RunState
 from lrwidget.result import RangeTestResult, StopReason
 
+LABELS = {"min_lr": "min LR", "max_lr": "max LR", "num_steps": "steps", "smooth_factor": "smooth"}
+"""What the settings are called in the widget."""
+
 DISPLACED = "because another run of this model began"
+_UNSEEN = 1e-4  # relative errors below it say nothing beside four digits
 STOPPING = "stopping after this step"
 _ENDINGS = {
     StopReason.COMPLETED: "completed",
@@ -20,6 +27,13 @@ _ENDINGS = {
     StopReason.INTERRUPTED: "interrupted",
     StopReason.FAILED: "failed",
 }
+
+
+def in_labels(text: str) -> str:
+    """A text for those who write code, with the settings called as in the widget."""
+    for name, label in LABELS.items():
+        text = text.replace(name, label)
+    return text
 
 
 def duration(seconds: float) -> str:
@@ -56,8 +70,33 @@ def step_text(progress: Progress) -> str:
     """The newest step: its rate and its loss."""
     if progress.lr is None or progress.loss is None:
         return ""
-    newest = f"LR {short_number(progress.lr)} · loss {progress.loss:.4g}"
+    newest = f"LR {short_number(progress.lr)} · loss {loss_text(progress.loss)}"
     return newest if progress.stop_reason else f"{newest} · {duration(progress.elapsed_seconds)}"
+
+
+def loss_text(loss: float) -> str:
+    """A loss with four digits."""
+    return unpadded(f"{loss:.4g}")
+
+
+def with_error(value: float, error: float | None, sign: Literal["", "+"] = "") -> str:
+    """A number and its standard error, to the first digit of the error; that alone where it is too small to be seen.
+
+    Parameters
+    ----------
+    value, error
+        Of a tiny or huge error both are written with two digits and one.
+    sign
+        ``"+"`` writes that of positive numbers too.
+    """
+    assert error is not None  # what was reached has one
+    if error <= _UNSEEN * abs(value):
+        return unpadded(f"{value:{sign}.4g}")
+    if not 1e-4 <= error < 1e6:
+        return unpadded(f"{value:{sign}.2g} ± {error:.1g}")
+    digits = -math.floor(math.log10(error))
+    places = max(0, digits)
+    return f"{round(value, digits):{sign}.{places}f} ± {round(error, digits):.{places}f}"
 
 
 def run_summary(settings: LearningRateFinder, result: RangeTestResult | None) -> str:
@@ -89,7 +128,7 @@ def verdict_on(progress: Progress, reading: Reading | None, remark: str) -> Curv
     texts = [diagnosis.message]
     if suggestion.lr is not None and suggestion.reason not in texts:
         texts.append(suggestion.reason)
-    advice = " ".join(text for text in (diagnosis.advice, remark) if text)
+    advice = " ".join(text for text in (in_labels(diagnosis.advice), remark) if text)
     mood = "good" if is_good else "bad"
     return CurveVerdict(mood, " ".join(texts), advice, diagnosis.extend_to, diagnosis.needs_repeats)
 
@@ -99,5 +138,5 @@ def typical_remark(selected_lr: float | None, typical: tuple[float, float] | Non
     if typical is None or selected_lr is None or typical[0] <= selected_lr <= typical[1]:
         return ""
     side = "below" if selected_lr < typical[0] else "above"
-    usual = f"{lr_text(typical[0])} … {lr_text(typical[1])}"
-    return f"{lr_text(selected_lr)} lies {side} the usual {usual} ({architecture})."
+    usual = f"{short_number(typical[0])} … {short_number(typical[1])}"
+    return f"{short_number(selected_lr)} lies {side} the usual {usual} ({architecture})."

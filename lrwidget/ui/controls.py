@@ -60,15 +60,15 @@ class Controls:
         self._state = RunState.IDLE
         self.settings = {
             "min_lr": Setting(
-                session, act, "min_lr", "min LR", "First learning rate of the next run", _log_slider(-10.0, 2.0, 0.1)
+                session, act, "min_lr", "First learning rate of the next run", _log_slider(-10.0, 2.0, 0.1)
             ),
             "max_lr": Setting(
-                session, act, "max_lr", "max LR", "Last learning rate of the next run", _log_slider(-10.0, 2.0, 0.1)
+                session, act, "max_lr", "Last learning rate of the next run", _log_slider(-10.0, 2.0, 0.1)
             ),
             "num_steps": Setting(
-                session, act, "num_steps", "steps", "Train steps of the next run", IntSlider(100, 10, 1000, 10)
+                session, act, "num_steps", "Train steps of the next run", IntSlider(100, 10, 1000, 10)
             ),
-            "smooth_factor": Setting(session, act, "smooth_factor", "smooth", _SMOOTH, _log_slider(-2.5, 0.0, 0.05)),
+            "smooth_factor": Setting(session, act, "smooth_factor", _SMOOTH, _log_slider(-2.5, 0.0, 0.05)),
         }
         self._refusal = HTML()
         grid = Box([setting.box for setting in self.settings.values()]).add_class("lrw-settings")

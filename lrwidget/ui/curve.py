@@ -12,6 +12,7 @@ from bqplot import Axis, LinearScale, Lines, LogScale, PanZoom, Scatter, Tooltip
 from lrwidget.axes import short_number
 from lrwidget.live.frames import DrawnCurve, Frame, Guide, Line
 from lrwidget.live.run_state import RunState
+from lrwidget.live.words import loss_text
 from lrwidget.ui.figures import AXIS_COLOURS, figure
 from lrwidget.ui.marker import Marker
 from lrwidget.ui.marks import BAD, CURVE, MARK, NONE, RAW, TYPICAL, as_dots, draw, ending_finite, past_colour, stacked
@@ -251,7 +252,7 @@ def _is_within(scale: LinearScale | LogScale, value: float) -> bool:
 def _descriptions(curve: DrawnCurve) -> list[str]:
     """What is said of each point that the mouse is on."""
     rows = zip(curve.steps.tolist(), curve.points.lrs.tolist(), curve.losses.tolist(), strict=True)
-    return [f"step {step} · LR {short_number(lr)} · loss {loss:.4g}" for step, lr, loss in rows]
+    return [f"step {step} · LR {short_number(lr)} · loss {loss_text(loss)}" for step, lr, loss in rows]
 
 
 def _render_band(band: Lines, low: float | None, high: float | None) -> None:

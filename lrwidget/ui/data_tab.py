@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipywidgets import HTML, Box, VBox
 
-from lrwidget.axes import exact_number, rate_text, short_number
+from lrwidget.axes import exact_number, rate_text, short_number, unpadded
 from lrwidget.live.frames import Frame
 from lrwidget.live.run_state import RunState
 from lrwidget.live.session import Session
@@ -25,9 +25,9 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
     "run": str,
     "step": str,
     "lr": short_number,
-    "loss": "{:.5g}".format,
-    "smoothed_loss": "{:.5g}".format,
-    "grad_norm": "{:.4g}".format,
+    "loss": lambda loss: unpadded(f"{loss:.5g}"),
+    "smoothed_loss": lambda loss: unpadded(f"{loss:.5g}"),
+    "grad_norm": lambda norm: unpadded(f"{norm:.4g}"),
 }
 
 

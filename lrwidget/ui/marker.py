@@ -11,13 +11,15 @@ from ipywidgets import Box, FloatLogSlider, Text
 
 from lrwidget.axes import rate_text
 from lrwidget.live.frames import Frame, Guide
+from lrwidget.live.run_state import RunState
 from lrwidget.live.session import Session
 from lrwidget.result import FloatArray
 from lrwidget.ui.parts import Act, Explained, Inputs, button, set_range, set_traits
 
-COLOUR = "var(--lrw-mark, #d55e00)"
-_LINE_COLOUR = "var(--lrw-mark-line, #d55e00)"  # by its name the style sheet knows the line, and makes it thin and tall
+COLOUR = "var(--lrw-mark, #c45500)"
+_LINE_COLOUR = "var(--lrw-mark-line, #c45500)"  # by its name the style sheet knows the line, and makes it thin and tall
 _NUMBER_WIDTH = 0.24  # share of a narrow figure that the number beside the line takes
+_NONE, _MEASURING = "none yet", "measuring …"  # in the box, where there is no rate
 _DIGITS = 3  # of a rate that is pointed at
 
 
@@ -106,7 +108,7 @@ class Marker:
         self.slider = FloatLogSlider(1e-3, min=-7.0, max=1.0, step=0.1, readout=False, continuous_update=False)
         self.slider.tooltip = "Move the selected LR; the arrow keys move it by a tenth of a decade"
         self._inputs.listen(self.slider, self._choose_near)
-        self.text = Text(description="Selected LR", placeholder="none yet", continuous_update=False)
+        self.text = Text(description="Selected LR", placeholder=_NONE, continuous_update=False)
         self._inputs.listen(self.text, session.propose_choice)
         self.text.add_class("lrw-selected")
         self.back = button("suggestion", "Follow the suggestion again", "back", self._act, lambda: session.choose(None))
@@ -125,13 +127,15 @@ class Marker:
             low, high = (math.log10(lr) for lr in self._lr_range)
             set_range(self.slider, low, high)
             set_traits(self.back, disabled=not frame.guide.is_choice)
-            self._render_text(frame.guide)
+            self._render_text(frame.guide, frame.state is RunState.RUNNING)
             self._render_marks(frame.guide.selected_lr, frame.curve.end)
             if len(self._target.x) > 1:
                 self._target.x, self._target.y = np.array([1e-3]), np.array([-1.0])
 
-    def _render_text(self, guide: Guide) -> None:
-        lr = guide.selected_lr
+    def _render_text(self, guide: Guide, is_moving: bool) -> None:
+        """While a run moves its suggestion the box stays empty: what is written to it wipes out what is being typed."""
+        lr = guide.selected_lr if guide.is_choice or not is_moving else None
+        set_traits(self.text, placeholder=_MEASURING if is_moving else _NONE)
         if lr is None:
             set_traits(self.text, value="")
         elif _number_or_none(self.text.value) != lr:

@@ -20,7 +20,7 @@ NORM = "var(--lrw-norm, #a8538a)"
 # As many as earlier runs are kept: Okabe and Ito's palette without the blue of the curve and the vermilion of the
 # marker, and four that are darker or lighter. To colour-blind readers no two are more alike than two of that palette.
 PAST = {
-    "light": ("#009e73", "#cc79a7", "#b59b00", "#56a3c9", "#5b403b", "#4a2f9e", "#1d1d1d", "#8a4a6b"),
+    "light": ("#009e73", "#cc79a7", "#a38b00", "#4c98be", "#5b403b", "#4a2f9e", "#1d1d1d", "#8a4a6b"),
     "dark": ("#2ec49b", "#e3a1c8", "#e0cf4c", "#9ad3f5", "#8a4fc0", "#2f7d4a", "#e8f5e0", "#a8741f"),
 }
 

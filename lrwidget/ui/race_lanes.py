@@ -8,7 +8,7 @@ import bqplot as bq
 import ipywidgets as widgets
 import numpy as np
 
-from lrwidget.axes import short_number, with_margin
+from lrwidget.axes import short_number, unpadded, with_margin
 from lrwidget.live.drawing import Range, drawable, spikes_kept
 from lrwidget.result import FloatArray
 from lrwidget.smoothing import smooth
@@ -76,6 +76,7 @@ class Lanes:
             set_range(self._y, *shown)
             for lane in self._lanes:
                 set_even_ticks(lane.y_axis, *shown)
+                set_traits(lane.y_axis, visible=True)
         standings = {standing.trial: standing for standing in ranking or ()}
         for index, lane in enumerate(self._lanes):
             lane.draw(losses[index], smoothed[index], shown or (0.0, 1.0), standings.get(index))
@@ -90,7 +91,7 @@ class _Lane:
         self._raw = bq.Lines(x=[], y=[], scales=scales, colors=[RAW], stroke_width=1, opacities=[0.5])
         self._line = bq.Lines(x=[], y=[], scales=scales, colors=[CURVE], stroke_width=2.5)
         self.x_axis = bq.Axis(scale=x, label="step", label_offset="30px", grid_lines="none", **AXIS_COLOURS)
-        self.y_axis = bq.Axis(scale=y, side="left", **AXIS_COLOURS)
+        self.y_axis = bq.Axis(scale=y, side="left", visible=False, **AXIS_COLOURS)
         margin = {"top": 10, "bottom": 40, "left": 44, "right": 18}
         picture = figure([self._raw, self._line], [self.x_axis, self.y_axis], margin)
         self._words = widgets.HTML()
@@ -107,7 +108,7 @@ class _Lane:
 
     def _words_of(self, smoothed: FloatArray, standing: Standing | None) -> str:
         finite = smoothed[np.isfinite(smoothed)]
-        words, mood = (f"loss {finite[-1]:.3g}" if len(finite) else ""), ""
+        words, mood = (unpadded(f"loss {finite[-1]:.3g}") if len(finite) else ""), ""
         if standing is not None:
             words, mood = _WORDS[standing.verdict]
         return (

@@ -17,7 +17,7 @@ from lrwidget.ui.marks import CURVE, NONE
 from lrwidget.ui.parts import set_traits
 from lrwidget.ui.ticks import set_ticks
 
-MOMENTUM = "var(--lrw-mark, #d55e00)"
+MOMENTUM = "var(--lrw-mark, #c45500)"
 # Colour and stroke of each schedule to compare with: told apart without colours, too.
 OVERLAYS = (
     ("var(--lrw-overlay-1, #009e73)", "dashed"),

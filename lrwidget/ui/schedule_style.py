@@ -1,7 +1,7 @@
 """The look of the Schedule tab: JupyterLab's own colours, and boxes that wrap where the notebook is narrow."""
 
 # Colour and stroke of the two trainings of a trial: with the schedule, at a constant rate.
-TRAININGS = (("var(--lrw-curve, #0072b2)", "solid"), ("var(--lrw-mark, #d55e00)", "dashed"))
+TRAININGS = (("var(--lrw-curve, #0072b2)", "solid"), ("var(--lrw-mark, #c45500)", "dashed"))
 
 CSS = """
 .lrw-schedule { container-type: inline-size; min-width: 0; overflow: hidden; }
@@ -54,10 +54,19 @@ CSS = """
 .lrw-value .lrw-value-text { flex: 0 0 84px; width: 84px; }
 .lrw-value .lrw-value-unit.widget-label { flex: 0 0 60px; width: 60px; color: var(--jp-ui-font-color2); }
 @container (max-width: 420px) {
-  .lrw-value > .widget-slider { flex-wrap: wrap; height: auto; }
-  .lrw-value > .widget-slider > .widget-label { width: 100% !important; }
+  .lrw-schedule-choice .widget-label { width: auto; }
+  .lrw-schedule-side > .widget-toggle-button { margin-left: 2px; }
+  /* What a slider sets goes above it. */
+  .lrw-value { flex-wrap: wrap; }
+  .lrw-value > .widget-slider { display: contents; }
+  .lrw-value > .widget-slider > .slider-container { flex: 1 1 60px; }
+  .lrw-value .lrw-value-text { flex-basis: 64px; width: 64px; }
+  .lrw-value .lrw-value-unit.widget-label { flex-basis: 52px; width: 52px; }
+  .lrw-schedule :is(.widget-slider, .widget-toggle-buttons) > .widget-label { flex: 0 0 100%; width: 100% !important;
+    height: 22px; line-height: 22px; margin: 0; padding-left: 2px; }
+  .lrw-schedule .widget-toggle-buttons { flex-wrap: wrap; }
+  .lrw-schedule .widget-toggle-buttons > div { margin-left: 0; }
   .lrw-value .widget-checkbox > .widget-label { display: none !important; }
-  .lrw-value:has(> .widget-slider) > :is(.lrw-value-text, .lrw-value-unit) { align-self: flex-end; }
 }
 .lrw-schedule-buttons { display: flex; flex-flow: row wrap; justify-content: flex-end; }
 .lrw-schedule-buttons > button, .lrw-export-row button { width: auto; }

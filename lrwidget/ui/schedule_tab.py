@@ -79,9 +79,11 @@ class ScheduleTab:
         self.link = ToggleButton(value=True, tooltip="Keep the peak at the selected LR, or lock it where it is")
         self._inputs.listen(self.link, model.link)
         self.length_unit = ToggleButtons(options={"steps": False, "epochs": True}, description="Length in")
+        self.length_unit.tooltip = "How the length of the training is given"
         self.length_unit.tooltips = ["The number of optimizer steps", "Epochs times steps per epoch"]
         self._inputs.listen(self.length_unit, model.measure_by_epochs)
         self.step_unit = ToggleButtons(options={"steps": False, "% of total": True}, description="Parts in")
+        self.step_unit.tooltip = "How the lengths of its parts are given"
         self.step_unit.tooltips = ["Numbers of steps, whatever the total", "Shares, which grow with the total"]
         self._inputs.listen(self.step_unit, model.measure_by_share)
         self.front = ToggleButtons(options=[_NO_FRONT, *RISES], description="Warm-up in front")

@@ -6,6 +6,7 @@ from ipywidgets import Box, FloatLogSlider, IntSlider, Text
 
 from lrwidget.axes import exact_number, short_number
 from lrwidget.live.session import Session
+from lrwidget.live.words import LABELS
 from lrwidget.ui import sliders
 from lrwidget.ui.parts import Act, Inputs, set_traits
 
@@ -23,20 +24,18 @@ class Setting:
         Carries out what the user asks for.
     name
         The field of `LearningRateFinder`.
-    label, tooltip
+    tooltip
         Words for the user.
     slider
         Its range and step.
     """
 
-    def __init__(
-        self, session: Session, act: Act, name: str, label: str, tooltip: str, slider: FloatLogSlider | IntSlider
-    ) -> None:
+    def __init__(self, session: Session, act: Act, name: str, tooltip: str, slider: FloatLogSlider | IntSlider) -> None:
         self._session = session
         self._name = name
         self._inputs = Inputs(act)
         self.slider = slider
-        slider.description, slider.tooltip, slider.readout = label, tooltip, False
+        slider.description, slider.tooltip, slider.readout = LABELS[name], tooltip, False
         self._inputs.listen(slider, self._take_position)
         self.text = Text(continuous_update=False, tooltip=tooltip).add_class("lrw-number")
         self._inputs.listen(self.text, lambda text: session.propose_text(name, text))

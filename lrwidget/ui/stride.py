@@ -171,7 +171,8 @@ class Stride(widgets.VBox):
 
     def _layout(self) -> tuple[widgets.Widget, ...]:
         buttons = (self._play_button, self._step_button, self._reset_button, self._words)
-        toolbar = widgets.Box([*buttons, self._surface, self._optimizer, self._clock]).add_class("lrw-toolbar")
+        choices = widgets.Box([self._surface, self._optimizer]).add_class("lrw-stride-choices")
+        toolbar = widgets.Box([*buttons, choices, self._clock]).add_class("lrw-toolbar")
         lr = widgets.VBox([setting(self._slider, self._lr_box), self._ruler]).add_class("lrw-stride-lr")
         settings = widgets.Box([lr, setting(self._curvature, self._curvature_box)]).add_class("lrw-stride-settings")
         pictures = [

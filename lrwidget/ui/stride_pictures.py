@@ -17,7 +17,7 @@ from lrwidget.ui.figures import AXIS_COLOURS, figure
 MIN_LR, MAX_LR = 1e-3, 10.0
 
 # Colours are variables of the style sheet, so that they follow the theme; the fallback is for saved pictures.
-_PATH, _GROUND, _LIMIT = "var(--lrw-mark, #d55e00)", "var(--lrw-curve, #0072b2)", "var(--lrw-bad, #b34700)"
+_PATH, _GROUND, _LIMIT = "var(--lrw-mark, #c45500)", "var(--lrw-curve, #0072b2)", "var(--lrw-bad, #b34700)"
 _CARD = "var(--lrw-card, #ffffff)"
 _MARGIN = {"top": 10, "bottom": 40, "left": 48, "right": 14}
 _VIEWS = {  # by surface: x, and y where there are two weights

@@ -10,8 +10,9 @@ CSS = f"""
 .lrwidget .lrw-icon-step {{ --lrw-icon: url("data:image/svg+xml,{quote(_STEP)}"); }}
 .lrwidget .lrw-toolbar > .lrw-play {{ min-width: 88px; }}
 .lrw-stride-words {{ font-variant-numeric: tabular-nums; color: var(--lrw-faint); margin: 0 6px; }}
-.lrw-stride .widget-dropdown {{ width: 160px; margin: 0 6px 0 0; }}
-@container (min-width: 700px) {{ .lrw-stride .widget-dropdown {{ margin-left: auto; }} }}
+.lrw-stride-choices {{ display: flex; flex-flow: row wrap; gap: 6px; overflow: visible; }}
+.lrw-stride .widget-dropdown {{ width: 160px; margin: 0; }}
+@container (min-width: 860px) {{ .lrw-stride-choices {{ margin-left: auto; }} }}
 .lrw-stride .widget-toggle-buttons {{ width: auto; margin: 0; }}
 .lrw-stride .widget-toggle-button {{ width: auto; min-width: 60px; margin: 0 4px 0 0; border-radius: 4px;
   box-shadow: none; }}

@@ -11,14 +11,14 @@ from lrwidget.ui.saved_picture import HIDING_RULE
 CSS = """
 .lrwidget {
   --lrw-text: var(--jp-ui-font-color1, #24292f);
-  --lrw-faint: var(--jp-ui-font-color2, #5b6670);
+  --lrw-faint: color-mix(in srgb, var(--lrw-text) 75%, var(--lrw-card));
   --lrw-card: var(--jp-layout-color1, #ffffff);
   --lrw-soft: var(--jp-layout-color2, #f2f4f6);
   --lrw-edge: var(--jp-border-color2, #d9dee3);
   --lrw-grid: color-mix(in srgb, var(--lrw-text) 10%, transparent);
   --lrw-raw: #8a96a3;
   --lrw-curve: #0072b2;
-  --lrw-mark: #d55e00;
+  --lrw-mark: #c45500;
   --lrw-mark-line: var(--lrw-mark);
   --lrw-band: #d55e00;
   --lrw-typical: #009e73;
@@ -86,8 +86,11 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrwidget .lrw-toolbar > .lrw-progress { flex: 1 1 240px; min-width: 0; }
 @container (min-width: 600px) { .lrwidget .lrw-toolbar > .lrw-progress { margin-left: 10px; } }
 @container (max-width: 440px) { .lrwidget .lrw-toolbar > button { min-width: 0; padding: 0 10px; } }
+@container (max-width: 300px) {
+  .lrw-toolbar { gap: 6px 3px; }
+  .lrwidget .lrw-toolbar > button { padding: 0 4px; font-size: 12px; }
+}
 .lrw-progress { min-height: 28px; }  /* its room before there is one: with a run nothing is to move */
-@container (max-width: 440px) { .lrw-progress { min-height: 46px; } }
 .lrw-is-idle .lrw-pause, .lrw-is-idle .lrw-stop, .lrw-is-done .lrw-pause, .lrw-is-done .lrw-stop,
 .lrw-is-stopped .lrw-pause, .lrw-is-stopped .lrw-stop, .lrw-is-failed .lrw-pause, .lrw-is-failed .lrw-stop {
   opacity: 0.4; pointer-events: none;
@@ -98,8 +101,12 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrw-bar > div { height: 100%; border-radius: 3px; background: var(--lrw-curve); }
 .lrw-bar-paused > div { background: var(--lrw-raw); }
 .lrw-bar-failed > div { background: var(--lrw-bad); }
-.lrw-progress-words { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 12px;
-  font-size: 12px; line-height: 18px; font-variant-numeric: tabular-nums; }
+.lrw-progress-words { display: flex; gap: 0 12px; font-size: 12px; line-height: 18px;
+  font-variant-numeric: tabular-nums; }
+/* The newest step. Where there is no room for it beside the progress, it wraps out of sight. */
+.lrw-progress-words > .lrw-faint { display: flex; flex-flow: row wrap; flex: 1; justify-content: flex-end; height: 18px;
+  overflow: hidden; white-space: nowrap; }
+.lrw-progress-words > .lrw-faint::before { content: ""; height: 18px; }
 
 .lrwidget .lrw-settings { display: grid; grid-template-columns: 1fr; gap: 4px 20px; overflow: visible; width: 100%; }
 @container (min-width: 440px) { .lrwidget .lrw-settings { grid-template-columns: 1fr 1fr; } }
@@ -110,10 +117,10 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrwidget .lrw-setting > .lrw-number { width: 62px; flex: none; margin: 0; }
 .lrwidget .lrw-number input { text-align: right; font-variant-numeric: tabular-nums; padding: 0 6px;
   border-color: transparent; background: transparent; }
-.lrwidget .lrw-number input:hover, .lrwidget .lrw-number input:focus { border-color: var(--lrw-edge);
-  background: var(--lrw-soft); }
+.lrwidget .lrw-number input:is(:hover, :focus) { border-color: var(--lrw-edge); background: var(--lrw-soft); }
+.lrwidget :is(.lrw-number, .lrw-run-name) input:focus { border-color: var(--jp-brand-color1, #1976d2); }
 .lrwidget .lrw-number input[type=number] { appearance: textfield; }
-.lrw-refusal { color: var(--lrw-bad); font-size: 12px; }
+.lrw-refusal { color: var(--lrw-bad); font-size: 12px; line-height: 1.4; overflow-wrap: anywhere; }
 
 .lrwidget .lrw-tabs { margin: 0; }
 .lrwidget .lrw-tabs > .widget-tab-contents { padding: 8px var(--lrw-gap); border-width: 1px 0;
@@ -139,6 +146,7 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
   border: 1px solid var(--lrw-edge); border-radius: 4px;
   background: var(--lrw-card); color: var(--lrw-text); font-size: 12px; line-height: 1.4; text-align: left;
   white-space: normal; box-shadow: 0 2px 6px rgb(0 0 0 / 25%); visibility: hidden; pointer-events: none; }
+@container (max-width: 300px) { .lrw-tabs > .lm-TabBar .lm-TabBar-tab::after { max-width: 160px; } }
 /* None for the open tab, whose controls it would cover, and one at a time: the mouse comes before the keyboard. */
 .lrw-tabs > .lm-TabBar .lm-TabBar-tab:not(.lm-mod-current):is(:hover,
   .lm-TabBar-content:not(:has(:hover)) > :focus-visible)::after { visibility: visible; transition: visibility 0s 0.6s; }
@@ -181,10 +189,14 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 .lrw-swatch i { display: block; width: 16px; height: 4px; border-radius: 2px; }
 .lrw-run-row .lrw-run-name { width: 100%; }
 .lrw-run-row .lrw-run-name input { border-color: transparent; background: transparent; padding: 0 4px; }
-.lrw-run-row .lrw-run-name input:hover, .lrw-run-row .lrw-run-name input:focus { border-color: var(--lrw-edge); }
+.lrw-run-row .lrw-run-name input:hover { border-color: var(--lrw-edge); }
 .lrw-run-row .lrw-run-summary { color: var(--lrw-faint); }
 .lrw-run-row .lrw-run-summary .widget-html-content { font-size: 12px; }
 .lrw-figure { width: 100%; margin: 0; }
+/* Of the numbers under a narrow figure every other one: there is no room for all. */
+@container (max-width: 320px) {
+  .lrw-figure .axis[text-anchor="middle"] .tick:nth-last-of-type(even) text { display: none; }
+}
 /* On a busy page bqplot can leave the axes as they were before the figure had a width. It draws them anew when the
    width changes, as it does here once the marks are there. */
 .lrw-figure:not(:has(.g_legend)) { width: calc(100% - 1px); }
@@ -210,7 +222,7 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
 
 .lrw-marker-slider { padding: 0 16px 0 56px; overflow: visible; }
 .lrw-marker-slider > .widget-slider { width: 100%; margin: 0; height: 20px; }
-.lrw-marker { display: flex; flex: none; align-items: center; gap: 8px; overflow: visible; }
+.lrw-marker { display: flex; flex: none; flex-flow: row wrap; align-items: center; gap: 4px 8px; overflow: visible; }
 .lrw-marker .lrw-selected { width: 200px; margin: 0; }
 .lrw-marker .lrw-selected input { font-variant-numeric: tabular-nums; font-weight: 600; }
 .lrw-marker .lrw-selected .widget-label { width: auto; margin-right: 8px; }
@@ -248,6 +260,7 @@ viewBox='0 0 16 16' fill='none' stroke='%23808a94' stroke-width='2'%3E%3Cpath d=
   .lrw-scroll th, .lrw-scroll td { padding: 2px 5px; }
   .lrw-scroll th { white-space: normal; vertical-align: bottom; }
 }
+@container (max-width: 300px) { .lrw-scroll th, .lrw-scroll td { padding: 2px 3px; } }
 .lrw-scroll td:first-child { max-width: 120px; overflow: hidden; text-overflow: ellipsis; }
 .lrw-scroll tbody tr:nth-child(even) { background: color-mix(in srgb, var(--lrw-soft) 50%, transparent); }
 

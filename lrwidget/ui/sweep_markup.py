@@ -8,13 +8,13 @@ from html import escape
 
 import numpy as np
 
-from lrwidget.axes import short_number
+from lrwidget.axes import short_number, unpadded
 from lrwidget.live.sweep_tables import Table
 from lrwidget.ui.marks import colour_variables
 
 # Told apart by people who see few colours (Okabe and Ito), the strongest first; lighter ones for the dark theme.
 _COLOURS = {
-    "light": ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b07c00", "#56b4e9", "#8a6d3b", "#7f7f7f"),
+    "light": ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b07c00", "#3d98c9", "#8a6d3b", "#7f7f7f"),
     "dark": ("#56b4e9", "#f0953f", "#2ec49b", "#e3a1c8", "#f0c04a", "#7f9fe0", "#c8a878", "#a8a8a8"),
 }
 
@@ -34,13 +34,16 @@ CSS = (
 .lrw-sweep .lrw-choices > * { margin: 0; width: auto; }
 .lrw-sweep .lrw-choices select { min-width: 110px; }
 .lrw-sweep .lrw-choices .widget-label { width: auto; color: var(--lrw-faint); margin-right: 6px; }
-.lrw-sweep .lrw-tables { display: flex; flex-flow: row wrap; align-items: flex-end; gap: 12px 28px; }
+.lrw-sweep .lrw-tables { display: flex; flex-flow: row wrap; align-items: flex-end; gap: 12px 28px;
+  overflow-x: auto; }
 .lrw-sweep table { border-collapse: separate; border-spacing: 2px; font-variant-numeric: tabular-nums; }
 .lrw-sweep caption { text-align: left; padding-bottom: 2px; }
 .lrw-sweep caption b { font-weight: 600; white-space: nowrap; }
 .lrw-sweep caption span { color: var(--lrw-faint); }
 .lrw-sweep th { color: var(--lrw-faint); font-weight: 400; text-align: left; padding: 2px 8px 2px 2px; }
-.lrw-sweep td { text-align: right; position: relative; padding: 4px 10px; border-radius: 3px; min-width: 64px; }
+.lrw-sweep th[scope="col"] { text-align: right; padding: 2px 10px; }
+.lrw-sweep td { text-align: right; white-space: nowrap; position: relative; padding: 4px 10px; border-radius: 3px;
+  min-width: 64px; }
 .lrw-sweep .lrw-legend { display: flex; flex-wrap: wrap; gap: 2px 14px; }
 .lrw-sweep .lrw-legend i { display: inline-block; width: 12px; height: 3px; border-radius: 2px; margin-right: 5px;
   vertical-align: middle; }
@@ -118,7 +121,7 @@ def _cell(made: Table, row: int, column: int) -> str:
     strength = 12 + 48 * shade
     style = f"background:color-mix(in srgb, var(--lrw-curve) {strength:.0f}%, transparent)"
     more = f' title="{missing} of its runs have none"' if missing else ""
-    text = short_number(value) if made.is_rate else f"{value:#.4g}"
+    text = short_number(value) if made.is_rate else unpadded(f"{value:#.4g}")
     is_best = not made.is_rate and value == np.nanmin(made.values) < np.nanmax(made.values)
     best = ' class="lrw-best"' if is_best else ""
     return f'<td style="{style}"{best}{more}>{text}{f"<sup>{mark}</sup>" if mark else ""}</td>'

@@ -61,7 +61,8 @@ class Tabs:
             pane.render(frame)
             guard_messages(pane.box, self._lock)
             self.box.children[place].children = (pane.box,)
-        pane.render(frame)
+        else:
+            pane.render(frame)
 
 
 def _tips(titles: Sequence[str]) -> str:

@@ -115,17 +115,19 @@ def _end(line: TrialLine, shown: tuple[float, float]) -> tuple[float, float] | N
 
 
 def _apart(ends: dict[int, tuple[float, float]], frame: TrialsFrame, label_height: float) -> dict[int, float]:
-    """The heights of the names, moved up where those at about the same step would cover each other.
+    """The heights of the names, moved inwards where those at about the same step would cover each other.
 
     `label_height` is a share of the picture.
     """
     low, high = frame.loss_range
     height, near = label_height * (high - low), 0.12 * (frame.step_range[1] - frame.step_range[0])
     placed: dict[int, float] = {}
-    for place, (step, value) in sorted(ends.items(), key=lambda item: item[1][1]):
-        others = sorted(placed[other] for other in placed if abs(ends[other][0] - step) < near)
-        for other in others:
+    middle = (low + high) / 2
+    for place, (step, value) in sorted(ends.items(), key=lambda item: -abs(item[1][1] - middle)):
+        inwards = height if value < middle else -height
+        others = [placed[other] for other in placed if abs(ends[other][0] - step) < near]
+        for other in sorted(others, reverse=inwards < 0):
             if abs(other - value) < height:
-                value = other + height
+                value = other + inwards
         placed[place] = value
     return placed

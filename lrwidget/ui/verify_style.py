@@ -6,7 +6,7 @@ from lrwidget.ui.marks import colour_variables
 
 # Cold to warm with the learning rate, told apart by colour-blind eyes; beyond six the strokes differ, too.
 COLOURS = {
-    "light": ("#3f9fd8", "#004f8a", "#009e73", "#b59b00", "#d55e00", "#b0578d", "#5b6670", "#8a5a2b", "#7a8288"),
+    "light": ("#2a7ab2", "#003f70", "#00835f", "#877300", "#c45500", "#b0578d", "#5b6670", "#8a5a2b", "#6f777d"),
     "dark": ("#7cc4ee", "#4d94d6", "#2ec49b", "#e0cf4c", "#f0953f", "#e3a1c8", "#b8c2cc", "#cf9f6d", "#9aa4ae"),
 }
 STROKES = ("solid",) * 6 + ("dashed", "dotted", "dash_dotted")

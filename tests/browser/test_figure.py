@@ -149,8 +149,8 @@ def test_pictures_to_save(lab: LabPage, measured: Widget, tmp_path: Path) -> Non
 
 
 def as_people_write_it(lr: float) -> str:
-    """Two digits, no padding: ``3.2e-2``, ``1e-7``, and whole numbers as they are."""
-    if 1 <= lr < 100:
+    """Two digits, no padding: ``3.2e-2``, ``1e-7``, and from 0.1 to 99 no exponent."""
+    if 0.1 <= lr < 99.5:
         return f"{lr:.2g}"
     mantissa, exponent = f"{lr:.1e}".split("e")
     return f"{mantissa.removesuffix('.0')}e{int(exponent)}"

@@ -128,7 +128,7 @@ def test_settings_that_a_slider_cannot_show_stay(lab: LabPage, widget: Widget) -
 def test_limits_cannot_cross(lab: LabPage, widget: Widget) -> None:
     """A max LR below the min LR is refused in words and nothing changes; so is what is no number."""
     widget.type_into("max LR", "1e-9")
-    widget.root.get_by_text("need 0 < min_lr < max_lr").wait_for()
+    widget.root.get_by_text("need 0 < min LR < max LR").wait_for()
     assert lab.evaluate("[widget.min_lr, widget.max_lr]") == [1e-7, 10.0]
     widget.type_into("max LR", "ten")
     widget.root.get_by_text("ten").first.wait_for()

@@ -58,6 +58,14 @@ _CUT_TEXTS = """root => {
         .filter(isCut).map(element => element.textContent))
 }"""
 
+# Numbers at an axis that lie on the one before.
+_COVERED_NUMBERS = """root => [...root.querySelectorAll('.lrw-figure .axis')].flatMap(axis => {
+    const shown = [...axis.querySelectorAll('.tick text')].filter(text => text.getBoundingClientRect().width)
+    const boxes = shown.map(text => text.getBoundingClientRect())
+    const isOn = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom
+    return shown.filter((_, i) => i && isOn(boxes[i - 1], boxes[i])).map(text => text.textContent)
+})"""
+
 _FITS = """root => {
     const right = root.getBoundingClientRect().right
     const areas = [...root.querySelectorAll('.plotarea_background')]
@@ -268,6 +276,10 @@ class Widget:
     def cut_texts(self) -> list[str]:
         """Texts that are cut off or stick out."""
         return list(self.root.evaluate(_CUT_TEXTS))
+
+    def covered_numbers(self) -> list[str]:
+        """Numbers at the axes of figures that lie on the one before."""
+        return list(self.root.evaluate(_COVERED_NUMBERS))
 
     def controls_without(self, what: str) -> list[str]:
         """The HTML of visible controls without a ``"name"`` or a ``"tooltip"``."""
