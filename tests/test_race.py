@@ -47,9 +47,9 @@ def test_lanes_take_turns_and_end_in_reverse() -> None:
     """Each lane trains one step in turn; all are left at the end, the last one first."""
     journal, steps = lanes("abc")
     remaining = iter(steps)
-    job = RaceJob(lambda: next(remaining), [0.1, 0.2, 0.3], num_steps=3)
+    job = RaceJob(lambda: next(remaining), [0.1, 0.2, 0.3], num_steps=6)
     records = list(job)
-    assert journal == [*"abcabcabc", "leave c", "leave b", "leave a"]
+    assert journal == [*"abc" * 6, "leave c", "leave b", "leave a"]
     assert [(r.trial, r.step, r.lr) for r in records[:4]] == [(0, 0, 0.1), (1, 0, 0.2), (2, 0, 0.3), (0, 1, 0.1)]
     assert job.stop_reason is StopReason.COMPLETED
 
@@ -69,7 +69,7 @@ def test_each_lane_is_the_training_at_its_rate() -> None:
 def test_the_time_of_a_race_is_that_of_its_steps(monkeypatch) -> None:
     """A widget makes its first race before anybody presses Run: the wait for that is none of the race's time."""
     now = iter([7.0, 9.0])
-    job = RaceJob(Parabola, [0.1], 2)
+    job = RaceJob(Parabola, [0.1], 6)
     monkeypatch.setattr("lrwidget.live.trainings.perf_counter", lambda: next(now))
     for _ in job:
         pass
@@ -203,7 +203,7 @@ def test_an_error_is_shown_in_the_widget() -> None:
     def broken(lr: float) -> float:
         raise OSError("<no disk>")
 
-    race = Race(lambda: RestoringStep(broken, save=lambda: None, restore=lambda _: None), [0.1], num_steps=5)
+    race = Race(lambda: RestoringStep(broken, save=lambda: None, restore=lambda _: None), [0.1], num_steps=6)
     race._run_button.click()
     with pytest.raises(OSError, match="no disk"):
         race.wait(30)

@@ -40,7 +40,7 @@ class Race(widgets.VBox):
     lrs
         The rate of each lane, rising.
     num_steps
-        Steps of each lane.
+        Steps of each lane, six or more.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Race(widgets.VBox):
     Raises
     ------
     TypeError, ValueError
-        If ``make_train_step`` cannot be called, or the rates are no rising rates.
+        If ``make_train_step`` cannot be called, the rates are no rising rates, or the steps are fewer than six.
 
     Examples
     --------
