@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,15 @@ def checked_count(name: str, value: Any, lowest: int, remedy: str) -> int:
     if value < lowest:
         raise ValueError(f"need {name} >= {lowest}, got {name}={value}; {remedy}")
     return int(value)
+
+
+def typed_count(text: str) -> int:
+    """A whole number as people type it (1000, 1,000, 1e3), or ValueError: no other comma is taken for one."""
+    plain = text.replace(",", "") if re.fullmatch(r"\s*\d{1,3}(,\d{3})+\s*", text) else text
+    number = float(plain)
+    if not number.is_integer():
+        raise ValueError(f"need a whole number, got {text!r}; leave out its fraction")
+    return int(number)
 
 
 def finite_number(name: str, value: Any) -> float:

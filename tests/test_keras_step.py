@@ -343,6 +343,18 @@ def test_one_run_per_model():
     assert len(finder.range_test(other)) == 8
 
 
+def test_a_layer_that_two_models_share_deep_inside_is_trained_by_one_run():
+    """As in PyTorch, where any common submodule is refused; keras.Model.layers has the direct ones only."""
+    shared = keras.layers.Dense(3, name="shared")
+    models = [keras.Sequential([keras.Input((4,)), keras.Sequential([shared])]) for _ in range(2)]
+    for model in models:
+        model.compile("sgd", "mse")
+    batches = [(np.ones((2, 4)), np.ones((2, 3)))]
+    step, other = (KerasStep(model, batches) for model in models)
+    with step, pytest.raises(RuntimeError, match="need a model that no other run is training"):
+        other.__enter__()
+
+
 def test_what_cannot_be_restored_is_named(monkeypatch):
     """A variable that refuses its value is named, and all others are restored."""
     model = make_model()

@@ -19,6 +19,7 @@ from lrwidget.live.run_state import RunState
 from lrwidget.live.runs import MOST_PAST_RUNS
 from lrwidget.live.series import Series
 from lrwidget.live.session import Session
+from lrwidget.live.verify_model import VerifyModel
 from lrwidget.live.words import duration, progress_text, typical_remark, with_error
 from lrwidget.result import StepRecord
 from lrwidget.smoothing import smooth
@@ -158,6 +159,24 @@ def test_typed_settings() -> None:
     session.propose_text("num_steps", "2.5")
     assert "whole number" in session.frame().refusal
     assert session.settings.num_steps == 250
+
+
+@pytest.mark.parametrize("text", ["1000", "1,000", "1e3", " 1000.0 "])
+def test_numbers_of_steps_as_people_type_them(text: str) -> None:
+    """All of these are a thousand, in the settings of the sweep and in the trainings of the tabs."""
+    session, trials = Session(FINDER), VerifyModel(FINDER)
+    session.propose_text("num_steps", text)
+    trials.set_num_steps(text)
+    assert (session.settings.num_steps, trials.frame().num_steps) == (1000, 1000)
+
+
+@pytest.mark.parametrize("text", ["2,5", "1,00", "10,000.5", "1,2,3", "nan", "inf", ""])
+def test_what_is_no_number_of_steps_is_refused(text: str) -> None:
+    """A comma that does not part thousands may be meant as a point: nothing is guessed."""
+    session = Session(FINDER)
+    session.propose_text("num_steps", text)
+    assert f"got {text!r}" in session.frame().refusal
+    assert session.settings == FINDER
 
 
 def test_settings_of_the_sweep_wait_for_the_next_run() -> None:

@@ -169,7 +169,7 @@ def test_the_number_of_steps_is_the_range_tests_or_ones_own() -> None:
     assert stage.model.frame().num_steps == 70
     stage.model.set_num_steps("25")
     assert (stage.model.frame().num_steps, stage.model.frame().budget) == (25, "5 trainings of 25 steps: 125 steps")
-    for text in ("many", "5", "2.5"):
+    for text in ("many", "5", "2.5", "2,5"):
         stage.model.set_num_steps(text)
         assert f"got {text!r}" in stage.model.frame().refusal
     stage.model.set_num_steps("")

@@ -13,6 +13,7 @@ from contextlib import suppress
 from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any
 
+from lrwidget.checks import typed_count
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live.budget import DrawBudget
 from lrwidget.live.curves import CurveMaker
@@ -94,9 +95,7 @@ class Session:
         """As `propose`, of a number that was typed."""
         is_count = name == "num_steps"
         try:
-            number = float(text)
-            if is_count and not number.is_integer():
-                raise ValueError
+            number = typed_count(text) if is_count else float(text)
         except ValueError:
             wanted = (
                 "a whole number of steps, such as 100" if is_count else f"a number for {LABELS[name]}, such as 3.2e-2"
@@ -104,7 +103,7 @@ class Session:
             with self._lock:
                 self._refusal = f"need {wanted}, got {text!r}"
             return
-        self.propose(**{name: int(number) if is_count else number})
+        self.propose(**{name: number})
 
     def propose_choice(self, text: str) -> None:
         """Take the rate that was typed, nothing for the suggestion; what is none leaves its reason in the frames."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from lrwidget.checks import typed_count
 from lrwidget.finder import LearningRateFinder
 from lrwidget.live.frames import Frame
 from lrwidget.live.live_trials import LiveTrials
@@ -39,7 +40,7 @@ class TrialsModel:
         """Take the number of steps that was typed; nothing for that of the range test."""
         with self._lock:
             try:
-                num_steps = int(text.replace(",", "")) if text.strip() else None
+                num_steps = typed_count(text) if text.strip() else None
             except ValueError:
                 num_steps = 0
             if num_steps is not None and not FEWEST_STEPS <= num_steps <= MOST_STEPS:

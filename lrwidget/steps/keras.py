@@ -99,7 +99,7 @@ class KerasStep:
 
     def __enter__(self) -> KerasStep:
         _check_model(self.model)
-        self._claimed = claim([self.model, *self.model.layers], type(self.model).__name__)
+        self._claimed = claim([self.model, *self.model.layers, *self.model.variables], type(self.model).__name__)
         self._shield = InterruptShield()
         try:  # with the shield and the return in it: an interrupt there must not leave either behind
             self._shield.raise_()
