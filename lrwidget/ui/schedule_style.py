@@ -61,7 +61,6 @@ CSS = """
   .lrw-value > .widget-slider { display: contents; }
   .lrw-value > .widget-slider > .slider-container { flex: 1 1 60px; }
   .lrw-value .lrw-value-text { flex-basis: 64px; width: 64px; }
-  .lrw-value .lrw-value-unit.widget-label { flex-basis: 52px; width: 52px; }
   .lrw-schedule :is(.widget-slider, .widget-toggle-buttons) > .widget-label { flex: 0 0 100%; width: 100% !important;
     height: 22px; line-height: 22px; margin: 0; padding-left: 2px; }
   .lrw-schedule .widget-toggle-buttons { flex-wrap: wrap; }
