@@ -11,8 +11,8 @@ import numpy as np
 
 from lrwidget.checks import checked_count, finite_number
 from lrwidget.divergence import Divergence
-from lrwidget.loop import exhaust, warn_if_not_restoring
-from lrwidget.range_test import RangeTest, run_to_end
+from lrwidget.loop import Watcher, exhaust, warn_if_not_restoring
+from lrwidget.range_test import RangeTest
 from lrwidget.result import FloatArray, RangeTestResult
 from lrwidget.smoothing import check_smooth_factor
 from lrwidget.steps import TrainStep
@@ -20,6 +20,7 @@ from lrwidget.steps import TrainStep
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from lrwidget.progress import Watched
     from lrwidget.repeat_result import RepeatedResult
     from lrwidget.repeats import RepeatedTest
     from lrwidget.verify import Verification
@@ -173,8 +174,15 @@ class LearningRateFinder:
         BaseException
             Whatever the train step raises carries on, with what was recorded so far as ``error.partial_result``.
         """
-        is_first = getattr(train_step, "rank", 0) == 0
-        return run_to_end(self.steps(train_step), progress=progress and is_first, log=log if is_first else None)
+        run = self.steps(train_step)
+        watchers: list[Watcher] = []
+        if log is not None and _is_first(train_step):
+            from lrwidget.log import LogWriter
+
+            watchers.append(LogWriter(log, run.recording))
+        if progress:
+            watchers += _bars(train_step, run, "range test", self.num_steps)
+        return exhaust(run, watchers)
 
     def repeat_steps(self, train_step: TrainStep, num_runs: int = 3) -> RepeatedTest:
         """Several range tests as one iterator, as `steps` is for one; see `lrwidget.repeats.RepeatedTest`."""
@@ -183,7 +191,7 @@ class LearningRateFinder:
         warn_if_not_restoring(train_step)
         return RepeatedTest(self, train_step, num_runs)
 
-    def repeat(self, train_step: TrainStep, num_runs: int = 3) -> RepeatedResult:
+    def repeat(self, train_step: TrainStep, num_runs: int = 3, *, progress: bool = False) -> RepeatedResult:
         """Run several range tests from the same state, on other batches each.
 
         Parameters
@@ -194,6 +202,8 @@ class LearningRateFinder:
             run to run by themselves.
         num_runs
             How many.
+        progress
+            As for `range_test`, of all runs together.
 
         Returns
         -------
@@ -213,7 +223,8 @@ class LearningRateFinder:
         from lrwidget.repeats import RepeatedTest
 
         warn_if_not_restoring(train_step)
-        return exhaust(RepeatedTest(self, train_step, num_runs))
+        run = RepeatedTest(self, train_step, num_runs)
+        return exhaust(run, _bars(train_step, run, "range tests", run.num_steps) if progress else ())
 
     def verify_steps(
         self,
@@ -238,6 +249,7 @@ class LearningRateFinder:
         *,
         around: Around | None = None,
         schedule: Callable[[int], float] | None = None,
+        progress: bool = False,
     ) -> VerifyResult:
         """Train for a short while at several learning rates, from the same state on the same batches, and compare.
 
@@ -258,6 +270,8 @@ class LearningRateFinder:
             nothing is trained, and the result says what would help.
         schedule
             ``schedule(step)`` is a factor on each rate. None: constant rates.
+        progress
+            As for `range_test`, of all trainings together.
 
         Returns
         -------
@@ -274,7 +288,8 @@ class LearningRateFinder:
         from lrwidget.verify import Verification
 
         warn_if_not_restoring(train_step)
-        return exhaust(Verification(self, train_step, lrs, num_steps, around=around, schedule=schedule))
+        run = Verification(self, train_step, lrs, num_steps, around=around, schedule=schedule)
+        return exhaust(run, _bars(train_step, run, "verification", run.plan.total_steps) if progress else ())
 
     def verify_plan(
         self, lrs: Iterable[Rate] | None = None, num_steps: int | None = None, *, around: Around | None = None
@@ -283,3 +298,15 @@ class LearningRateFinder:
         from lrwidget.verify_plan import plan
 
         return plan(self, lrs, num_steps, around)
+
+
+def _is_first(train_step: TrainStep) -> bool:
+    """Whether this process is the one that draws and writes, of those that train together."""
+    return getattr(train_step, "rank", 0) == 0
+
+
+def _bars(train_step: TrainStep, run: Watched, name: str, num_steps: int) -> list[Watcher]:
+    """The progress bar, where this process draws."""
+    from lrwidget.progress import ProgressBar
+
+    return [ProgressBar(run, name, num_steps)] if _is_first(train_step) else []

@@ -52,19 +52,21 @@ class LogWriter:
     RuntimeError
         On entering, if another run is writing to this file.
     OSError
-        If it is a folder, or the file cannot be written.
+        On entering, if it is a folder, or the file cannot be written.
     """
 
     def __init__(self, path: str | PathLike[str], recording: Recording) -> None:
         if not isinstance(path, str | PathLike):
             raise TypeError(f'need a path as log, got log={path!r}; pass the name of a file, e.g. "run.jsonl"')
         self._path = Path(path)
-        if self._path.is_dir():
-            name = str(self._path / "run.jsonl")
-            raise IsADirectoryError(f"need a file as log, got the folder {str(path)!r}; pass one in it, e.g. {name!r}")
         self._recording = recording
 
     def __enter__(self) -> LogWriter:
+        if self._path.is_dir():
+            name = str(self._path / "run.jsonl")
+            raise IsADirectoryError(
+                f"need a file as log, got the folder {str(self._path)!r}; pass one in it, e.g. {name!r}"
+            )
         self._file: BinaryIO = self._path.open("a+b")  # not "w", which would empty the file of a run under way
         try:
             locked = lock.take(self._file)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from math import isfinite
 from time import perf_counter
 from types import TracebackType
-from typing import Protocol, Self, TypeAlias, TypeVar
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 from lrwidget.divergence import DivergenceWatch
 from lrwidget.losses import as_float
@@ -24,14 +24,20 @@ Records: TypeAlias = Generator[StepRecord, None, None]
 Result_co = TypeVar("Result_co", covariant=True)
 
 
-class Exhaustible(Protocol[Result_co]):
-    """An iterator of records that trains, and that ends by itself or by `close`."""
+class Exhaustible(AbstractContextManager[object], Protocol[Result_co]):
+    """An iterator of records that trains, and that ends by itself, where its ``with`` is left, or by `close`."""
 
     def __iter__(self) -> Iterator[object]: ...
     def close(self) -> None: ...
     def note_failure(self, error: BaseException, /) -> None: ...
     @property
     def result(self) -> Result_co: ...
+
+
+class Watcher(AbstractContextManager[object], Protocol):
+    """Who is told each record of a run, such as a log or a progress bar, from entering on until it is left."""
+
+    def write(self, record: Any, /) -> object: ...
 
 
 class EndsOnLeaving:
@@ -51,14 +57,18 @@ class EndsOnLeaving:
         self.close()
 
 
-def exhaust(job: Exhaustible[Result_co]) -> Result_co:
+def exhaust(job: Exhaustible[Result_co], watchers: Sequence[Watcher] = ()) -> Result_co:
     """Run a job to its end and return its result; an exception carries on, with ``partial_result``."""
     try:
-        for _ in job:
-            pass
+        with ExitStack() as stack:
+            for watcher in watchers:
+                stack.enter_context(watcher)
+            with job:  # left before its watchers: a log's last line tells how long the run took
+                for record in job:
+                    for watcher in watchers:
+                        watcher.write(record)
     except BaseException as error:
-        job.note_failure(error)
-        job.close()
+        job.note_failure(error)  # a watcher's own
         error.partial_result = job.result  # type: ignore[attr-defined]
         error.add_note("lrwidget: what was recorded is kept in error.partial_result")
         raise

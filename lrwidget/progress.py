@@ -1,15 +1,23 @@
-"""Progress bars for range tests and sweeps, in scripts and cells."""
+"""Progress bars for all that trains, in scripts and cells."""
 
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from lrwidget.recording import Recording
-from lrwidget.result import StepRecord
+from lrwidget.result import StepRecord, StopReason
 
 if TYPE_CHECKING:
+    from lrwidget.repeats import RepeatRecord
     from lrwidget.sweep_result import SweepRun
+    from lrwidget.verify import TrialRecord
+
+
+class Watched(Protocol):
+    """What a bar shows the end of."""
+
+    @property
+    def stop_reason(self) -> StopReason | None: ...
 
 
 class ProgressBar:
@@ -17,8 +25,12 @@ class ProgressBar:
 
     Parameters
     ----------
-    recording
-        The run it shows.
+    run
+        What it shows.
+    name
+        What it is called.
+    num_steps
+        How many steps there will be, at most.
 
     Raises
     ------
@@ -26,14 +38,14 @@ class ProgressBar:
         If tqdm is not installed.
     """
 
-    def __init__(self, recording: Recording) -> None:
-        self._bar = _open_bar(recording.settings["num_steps"], "range test", "step")
-        self._recording = recording
+    def __init__(self, run: Watched, name: str, num_steps: int) -> None:
+        self._bar = _open_bar(num_steps, name, "step")
+        self._run = run
 
     def __enter__(self) -> ProgressBar:
         return self
 
-    def update(self, record: StepRecord) -> None:
+    def write(self, record: StepRecord | RepeatRecord | TrialRecord) -> None:
         """Count one step; tqdm itself limits how often it draws."""
         self._bar.set_postfix_str(f"lr {record.lr:.1e}, loss {record.loss:.4g}", refresh=False)
         self._bar.update()
@@ -42,8 +54,8 @@ class ProgressBar:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if error is None:
-            self._bar.total = self._bar.n  # a range test is meant to end early; a notebook paints the rest red
-        self._bar.set_postfix_str(str(self._recording.stop_reason), refresh=True)
+            self._bar.total = self._bar.n  # a run is meant to end early; a notebook paints the rest red
+        self._bar.set_postfix_str(str(self._run.stop_reason), refresh=True)
         self._bar.close()
 
 

@@ -1,10 +1,8 @@
-"""One range test under way: the loop at the rates of a finder, and those who watch it."""
+"""One range test under way: the loop at the rates of a finder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from os import PathLike
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lrwidget.checks import checked_train_step
@@ -70,28 +68,3 @@ class RangeTest(EndsOnLeaving, Iterator[StepRecord]):
     def result(self) -> RangeTestResult:
         """What has been recorded so far. A run that goes on counts as stopped here."""
         return self.recording.result()
-
-
-def run_to_end(run: RangeTest, *, progress: bool, log: str | PathLike[str] | None) -> RangeTestResult:
-    """All of a range test, with what watches it where that is wanted; see `LearningRateFinder.range_test`."""
-    try:
-        with ExitStack() as stack:
-            observers: list[Callable[[StepRecord], None]] = []
-            if log is not None:
-                from lrwidget.log import LogWriter
-
-                observers.append(stack.enter_context(LogWriter(log, run.recording)).write)
-            if progress:
-                from lrwidget.progress import ProgressBar
-
-                observers.append(stack.enter_context(ProgressBar(run.recording)).update)
-            with run:  # left before the log, whose last line tells how long the run took
-                for record in run:
-                    for observe in observers:
-                        observe(record)
-    except BaseException as error:
-        run.note_failure(error)
-        error.partial_result = run.result  # type: ignore[attr-defined]
-        error.add_note(f"lrwidget: {len(run.result)} recorded points are kept in error.partial_result")
-        raise
-    return run.result

@@ -282,7 +282,7 @@ def test_an_exception_carries_on_with_all_points_kept(error, reason, text, lag):
     assert result.losses.tolist() == falling(10)
     assert result.stop_reason is reason
     assert result.error == text
-    assert "10 recorded points are kept in error.partial_result" in error.__notes__[0]
+    assert "what was recorded is kept in error.partial_result" in error.__notes__[0]
     assert (step.entered, step.left) == (1, 1)
 
 

@@ -242,7 +242,7 @@ def test_a_folder_is_no_log(tmp_path):
     """An empty name is the folder that one is in."""
     step = Scripted([1.0] * 6)
     for folder, named in ((tmp_path, tmp_path / "run.jsonl"), ("", "run.jsonl")):
-        words = f"need a file as log, got the folder {str(folder)!r}; pass one in it, e.g. {str(named)!r}"
+        words = f"need a file as log, got the folder {str(Path(folder))!r}; pass one in it, e.g. {str(named)!r}"
         with pytest.raises(IsADirectoryError, match=re.escape(words)):
             FINDER.range_test(step, log=folder)
     assert len(list(step.losses)) == 6

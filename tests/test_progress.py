@@ -11,7 +11,7 @@ import pytest
 import tqdm.auto
 from nbclient import NotebookClient
 
-from lrwidget import LearningRateFinder
+from lrwidget import LearningRateFinder, RestoringStep
 
 FINDER = LearningRateFinder(min_lr=1e-3, max_lr=1.0, num_steps=6, divergence="never")
 
@@ -62,6 +62,21 @@ def test_a_run_that_fails_leaves_its_bar_where_it_was(capsys):
     assert "failed" in last_state(err)
 
 
+def test_one_bar_for_several_range_tests_and_for_a_verification(capsys):
+    """Each counts all steps of the call: 3 tests of 6, and 2 trainings of 7 that do not fall, so that none is left."""
+    step = RestoringStep(lambda lr: 1.0, save=lambda: None, restore=lambda _: None)
+    FINDER.repeat(step, num_runs=3, progress=True)
+    err = capsys.readouterr().err
+    assert "range tests: 100%" in last_state(err)
+    assert "18/18" in last_state(err)
+    assert "completed" in last_state(err)
+    FINDER.verify(step, lrs=[0.1, 0.2], num_steps=7, progress=True)
+    err = capsys.readouterr().err
+    assert "verification: 100%" in last_state(err)
+    assert "14/14" in last_state(err)
+    assert "completed" in last_state(err)
+
+
 def test_other_ranks_neither_draw_nor_write(capsys, tmp_path):
     """Where several processes train together only rank 0 shows a bar and writes the log."""
 
@@ -84,6 +99,17 @@ def test_without_tqdm_the_error_says_what_to_install(monkeypatch):
     with pytest.raises(ImportError, match=r"progress=True needs tqdm: pip install lrwidget\[progress\]"):
         FINDER.range_test(calls.append, progress=True)
     assert calls == []
+
+
+def test_a_log_is_left_alone_where_the_bar_cannot_be_drawn(monkeypatch, tmp_path):
+    """Without tqdm nothing begins: the earlier run's log is still there."""
+    path = tmp_path / "run.jsonl"
+    FINDER.range_test(lambda lr: lr, log=path)
+    before = path.read_bytes()
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with pytest.raises(ImportError, match="tqdm"):
+        FINDER.range_test(lambda lr: lr, progress=True, log=path)
+    assert path.read_bytes() == before
 
 
 def test_the_result_prints_as_a_few_readable_lines():
