@@ -17,7 +17,7 @@ from lrwidget.ui.figures import AXIS_COLOURS, figure
 from lrwidget.ui.marks import CURVE, RAW
 from lrwidget.ui.markup import text
 from lrwidget.ui.parts import set_range, set_traits
-from lrwidget.ui.ticks import set_even_ticks
+from lrwidget.ui.ticks import set_even_ticks, set_ticks
 
 CSS = """
 .lrw-lanes { display: grid; grid-template-columns: minmax(0, 1fr); gap: 0 8px; padding: 0 var(--lrw-gap);
@@ -34,6 +34,7 @@ CSS = """
 """
 
 _SMOOTH_FACTOR = 0.1
+_BLANK = (0.0, 0.25, 0.5, 0.75, 1.0)  # lines of the grid that have no number while there are no losses
 _HEADROOM = 0.5  # share of the fall that is shown above the start
 _WORDS = {
     "best": ("trains best", "good"),
@@ -63,6 +64,7 @@ class Lanes:
         self._lanes = [_Lane(lr, self._x, self._y) for lr in lrs]
         for lane in self._lanes:
             set_even_ticks(lane.x_axis, 0, num_steps, about=4)
+            set_ticks(lane.y_axis, _BLANK, [""] * len(_BLANK))
         self.box = widgets.Box([lane.box for lane in self._lanes]).add_class("lrw-lanes")
 
     def __len__(self) -> int:
@@ -76,7 +78,6 @@ class Lanes:
             set_range(self._y, *shown)
             for lane in self._lanes:
                 set_even_ticks(lane.y_axis, *shown)
-                set_traits(lane.y_axis, visible=True)
         standings = {standing.trial: standing for standing in ranking or ()}
         for index, lane in enumerate(self._lanes):
             lane.draw(losses[index], smoothed[index], shown or (0.0, 1.0), standings.get(index))
@@ -91,7 +92,7 @@ class _Lane:
         self._raw = bq.Lines(x=[], y=[], scales=scales, colors=[RAW], stroke_width=1, opacities=[0.5])
         self._line = bq.Lines(x=[], y=[], scales=scales, colors=[CURVE], stroke_width=2.5)
         self.x_axis = bq.Axis(scale=x, label="step", label_offset="30px", grid_lines="none", **AXIS_COLOURS)
-        self.y_axis = bq.Axis(scale=y, side="left", visible=False, **AXIS_COLOURS)
+        self.y_axis = bq.Axis(scale=y, side="left", **AXIS_COLOURS)
         margin = {"top": 10, "bottom": 40, "left": 44, "right": 18}
         picture = figure([self._raw, self._line], [self.x_axis, self.y_axis], margin)
         self._words = widgets.HTML()

@@ -34,6 +34,7 @@ CSS = (
 .lrw-sweep .lrw-choices > * { margin: 0; width: auto; }
 .lrw-sweep .lrw-choices select { min-width: 110px; }
 .lrw-sweep .lrw-choices .widget-label { width: auto; color: var(--lrw-faint); margin-right: 6px; }
+.lrw-sweep :is(.widget-html, .widget-html-content) { min-width: 0; }
 .lrw-sweep .lrw-tables { display: flex; flex-flow: row wrap; align-items: flex-end; gap: 12px 28px;
   overflow-x: auto; }
 .lrw-sweep table { border-collapse: separate; border-spacing: 2px; font-variant-numeric: tabular-nums; }
