@@ -11,16 +11,16 @@ import numpy as np
 
 from lrwidget.checks import checked_count, finite_number
 from lrwidget.divergence import Divergence
-from lrwidget.loop import Watcher, exhaust, warn_if_not_restoring
+from lrwidget.loop import exhaust, warn_if_not_restoring
 from lrwidget.range_test import RangeTest
 from lrwidget.result import FloatArray, RangeTestResult
 from lrwidget.smoothing import check_smooth_factor
 from lrwidget.steps import TrainStep
+from lrwidget.watchers import bar_of, log_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from lrwidget.progress import Watched
     from lrwidget.repeat_result import RepeatedResult
     from lrwidget.repeats import RepeatedTest
     from lrwidget.verify import Verification
@@ -175,13 +175,8 @@ class LearningRateFinder:
             Whatever the train step raises carries on, with what was recorded so far as ``error.partial_result``.
         """
         run = self.steps(train_step)
-        watchers: list[Watcher] = []
-        if log is not None and _is_first(train_step):
-            from lrwidget.log import LogWriter
-
-            watchers.append(LogWriter(log, run.recording))
-        if progress:
-            watchers += _bars(train_step, run, "range test", self.num_steps)
+        watchers = log_of(train_step, run.recording, log)
+        watchers += bar_of(train_step, run, "range test", self.num_steps, progress)
         return exhaust(run, watchers)
 
     def repeat_steps(self, train_step: TrainStep, num_runs: int = 3) -> RepeatedTest:
@@ -224,7 +219,7 @@ class LearningRateFinder:
 
         warn_if_not_restoring(train_step)
         run = RepeatedTest(self, train_step, num_runs)
-        return exhaust(run, _bars(train_step, run, "range tests", run.num_steps) if progress else ())
+        return exhaust(run, bar_of(train_step, run, "range tests", run.num_steps, progress))
 
     def verify_steps(
         self,
@@ -289,7 +284,7 @@ class LearningRateFinder:
 
         warn_if_not_restoring(train_step)
         run = Verification(self, train_step, lrs, num_steps, around=around, schedule=schedule)
-        return exhaust(run, _bars(train_step, run, "verification", run.plan.total_steps) if progress else ())
+        return exhaust(run, bar_of(train_step, run, "verification", run.plan.total_steps, progress))
 
     def verify_plan(
         self, lrs: Iterable[Rate] | None = None, num_steps: int | None = None, *, around: Around | None = None
@@ -298,15 +293,3 @@ class LearningRateFinder:
         from lrwidget.verify_plan import plan
 
         return plan(self, lrs, num_steps, around)
-
-
-def _is_first(train_step: TrainStep) -> bool:
-    """Whether this process is the one that draws and writes, of those that train together."""
-    return getattr(train_step, "rank", 0) == 0
-
-
-def _bars(train_step: TrainStep, run: Watched, name: str, num_steps: int) -> list[Watcher]:
-    """The progress bar, where this process draws."""
-    from lrwidget.progress import ProgressBar
-
-    return [ProgressBar(run, name, num_steps)] if _is_first(train_step) else []

@@ -9,13 +9,14 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from math import isfinite
 from time import perf_counter
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeAlias, TypeVar
+from typing import Protocol, Self, TypeAlias, TypeVar
 
 from lrwidget.divergence import DivergenceWatch
 from lrwidget.losses import as_float
 from lrwidget.recording import Recording, new_record
 from lrwidget.result import StepRecord, StopReason
 from lrwidget.steps import SKIPPED, StepOutput, StepReturn, TrainStep
+from lrwidget.watchers import Watcher
 
 _MAX_SKIPS = 100  # steps in a row that a gradient scaler may refuse at one rate; it halves its scale at each
 
@@ -32,12 +33,6 @@ class Exhaustible(AbstractContextManager[object], Protocol[Result_co]):
     def note_failure(self, error: BaseException, /) -> None: ...
     @property
     def result(self) -> Result_co: ...
-
-
-class Watcher(AbstractContextManager[object], Protocol):
-    """Who is told each record of a run, such as a log or a progress bar, from entering on until it is left."""
-
-    def write(self, record: Any, /) -> object: ...
 
 
 class EndsOnLeaving:
