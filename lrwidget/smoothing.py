@@ -35,7 +35,8 @@ def smooth(lrs: ArrayLike, losses: ArrayLike, smooth_factor: float = 0.05) -> Fl
         returned as it came.
     smooth_factor
         In (0, 1]: on noise around a straight line the result is as quiet as an exponential running mean that gives
-        the newest loss this weight (variance ``smooth_factor / (2 - smooth_factor)``). 1 returns the losses.
+        the newest loss this weight (variance ``smooth_factor / (2 - smooth_factor)``). 1 returns the losses; so does
+        any factor of a curve without noise.
 
     Returns
     -------

@@ -13,7 +13,10 @@ from lrwidget.ui import markup
 from lrwidget.ui.parts import Act, answer_from_here, button, set_class, set_traits
 from lrwidget.ui.setting import Setting
 
-_SMOOTH = "Weight of the newest loss in the smoothed curve: smaller is smoother. Redraws, never retrains"
+_SMOOTH = (
+    "Weight of the newest loss in the smoothed curve: smaller is smoother. Redraws, never retrains. "
+    "A curve without noise stays as it is"
+)
 
 
 class Controls:
