@@ -551,7 +551,10 @@ def test_clipping_records_the_norm_before_it():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_clipping_where_layers_differ_in_precision(dtype):
-    """Norm and training are bitwise those of clip_grad_norm_, not rounded to the dtype of the first layer."""
+    """Norm and training are those of clip_grad_norm_, not rounded to the dtype of the first layer.
+
+    It adds up the norms of one dtype after the other, in an order that depends on the machine: the last bit may differ.
+    """
 
     class Mixed(nn.Module):
         def __init__(self):
@@ -566,8 +569,8 @@ def test_clipping_where_layers_differ_in_precision(dtype):
     losses, norms = clipped_by_hand(other)
     with TorchStep(model, sgd(model), cross_entropy, make_batches(), max_grad_norm=0.3) as step:
         outputs = [step(lr) for lr in LRS]
-    assert [output.grad_norm for output in outputs] == norms
-    assert [output.loss for output in outputs] == losses
+    assert [output.grad_norm for output in outputs] == pytest.approx(norms, rel=1e-6)  # a bfloat16 has rel=4e-3
+    assert [output.loss for output in outputs] == pytest.approx(losses, rel=1e-5)
 
 
 def test_the_norm_of_no_gradients_is_zero():

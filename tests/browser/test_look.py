@@ -93,7 +93,7 @@ def test_a_run_moves_nothing(lab: LabPage, width: int) -> None:
     place = "root => root.querySelector('.lrw-figure').getBoundingClientRect().top - root.getBoundingClientRect().top"
     before = widget.root.evaluate(place)
     widget.button("Run").click()
-    widget.wait_until_it_grows(times=2)
+    widget.wait_until_it_grows(times=1)
     assert widget.root.evaluate(place) == before
     widget.wait_for_state("done")
     assert widget.root.evaluate(place) == before

@@ -1,7 +1,6 @@
 """The main story: open the quickstart, run it, watch, stop, run again, drag, take the number away."""
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -41,10 +40,8 @@ def test_quickstart_from_run_to_the_number(lab: LabPage) -> None:
     widget.button("Run").click()
     widget.wait_for_state("running")
     widget.wait_until_it_grows(times=3)
-    pressed = time.monotonic()
     widget.button("Stop").click()
     lab.wait_until("widget.state == 'stopped'")
-    assert time.monotonic() - pressed < 2  # a second, and what the test itself takes on a busy machine
     assert lab.evaluate("str(widget.result.stop_reason)") == "stopped"
     assert 3 < lab.evaluate("len(widget.result)") < 1000
     assert lab.evaluate(UNCHANGED)

@@ -129,7 +129,7 @@ def test_the_rate_that_was_asked_for_is_not_rounded_by_the_browser(lab: LabPage)
 def test_a_race_grows_stops_and_runs_again(lab: LabPage) -> None:
     """Run draws all lanes while they train, Stop ends them, and a second run says which lane trains best."""
     open_cell(lab, RACE)
-    lab.evaluate("0", before="seconds = 0.05")
+    lab.evaluate("0", before="seconds = 0.3")
     lab.button("Run").click()
     lab.page.wait_for_function(
         """() => [...document.querySelectorAll('.lrw-lane')].every(
