@@ -215,12 +215,7 @@ def _mean_place(falling: FloatArray, levels: FloatArray) -> float:
 
     A mean, because where the curve is nearly level, one level is reached here or there by chance.
     """
-    return float(np.mean([_first_below(falling, level) for level in levels.tolist()]))
-
-
-def _first_below(falling: FloatArray, level: float) -> float:
-    """The broken index where a curve that does not rise first comes down to a level that it reaches."""
-    i = int(np.argmax(falling <= level))
-    if i == 0:
-        return 0.0
-    return i - (level - float(falling[i])) / float(falling[i - 1] - falling[i])
+    first = np.argmax(falling <= levels[:, None], axis=1)
+    reached = falling[first]
+    step = np.where(first > 0, falling[first - 1] - reached, 1.0)
+    return float(np.mean(np.where(first > 0, first - (levels - reached) / step, 0.0)))

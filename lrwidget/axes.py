@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from lrwidget.result import FloatArray
-from lrwidget.robust import noise_level
+from lrwidget.robust import noise_level, quantiles
 
 _MEANINGFUL = 4.0  # a fall of that many noise levels is what the curve is about
 _HEADROOM = 0.5  # share of that fall by which the rise after it stays visible
@@ -73,12 +73,12 @@ def loss_range(losses: FloatArray, smoothed: FloatArray) -> tuple[float, float]:
         top = min(top, start + _HEADROOM * fall)
         raw = raw[: lowest + 1]
     else:
-        usual_low, usual_high = np.quantile(curve, _TYPICAL).tolist()
+        usual_low, usual_high = quantiles(curve, _TYPICAL)
         if usual_low < usual_high:
             top = min(top, start + _ROOM * (usual_high - usual_low))
             raw = raw[curve <= top]
     # The raw points scatter about the line; single wild ones may fall off the picture.
-    raw_low, raw_high = np.quantile(raw, _SCATTER).tolist()
+    raw_low, raw_high = quantiles(raw, _SCATTER)
     low, high = min(bottom, raw_low), max(top, raw_high)
     return with_margin(low, high)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -25,6 +25,13 @@ def median(values: FloatArray) -> float:
     """The median of finite values, shape (n,), n > 0: of a hundred in a fifth of the time that NumPy's takes."""
     ordered = np.sort(values)
     return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+
+
+def quantiles(values: FloatArray, shares: Sequence[float]) -> list[float]:
+    """What so many of the values, shape (n,), n > 0, lie below: as NumPy's, but fast for few values as `median` is."""
+    ordered = np.sort(values)
+    places = np.array(shares) * (len(ordered) - 1)
+    return [float(value) for value in np.interp(places, np.arange(len(ordered)), ordered)]
 
 
 def noise_level(values: FloatArray, order: int = 2) -> float:

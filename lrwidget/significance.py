@@ -134,4 +134,4 @@ def _largest_fall(sums: FloatArray, first: int, width: int) -> FloatArray:
 def _in_units(fall: float, noise: float) -> float:
     if fall == 0:
         return 0.0
-    return fall / noise if noise > 0 else np.inf
+    return float(fall) / float(noise) if noise > 0 else np.inf  # of more than there are numbers: infinity

@@ -7,6 +7,7 @@ noisy stretch is averaged in full, a sharp minimum or the start of an explosion 
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -167,11 +168,11 @@ def _aggregate(usable: NDArray[np.bool_], values: FloatArray, strength: float) -
     fits, gains = _local_lines(usable, values, _half_widths(min(strength, 2 * len(usable))))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for fit, gain in zip(fits, gains, strict=True):
-            distance = np.abs(fit - estimate) / error
+            change = fit - estimate
             # 1 for 0 / 0 too: no noise, and both agree exactly
-            weight = np.fmax(np.fmin((DIFFER - distance) / (DIFFER - AGREE), 1.0), 0.0)
-            estimate = weight * fit + (1 - weight) * estimate
-            error = weight * noise * gain + (1 - weight) * error
+            weight = np.fmax(np.fmin((DIFFER - np.abs(change) / error) / (DIFFER - AGREE), 1.0), 0.0)
+            estimate = estimate + weight * change
+            error = error + weight * (noise * gain - error)
     return estimate
 
 
@@ -183,17 +184,17 @@ def _noise(values: FloatArray) -> float:
     return noise_level(values, order=3) * min(max((alternating - NO_NOISE) / (ALL_NOISE - NO_NOISE), 0.0), 1.0)
 
 
-def _half_widths(strength: float) -> list[float]:
+def _half_widths(strength: float) -> tuple[float, ...]:
     """Half widths of windows of 3, 7, 15 ... steps, the last of exactly `strength` steps (it may be broken)."""
     widths, half = [], 1.0
     while 2 * half + 1 < strength:
         widths.append(half)
         half = 2 * half + 1
-    return [*widths, (strength - 1) / 2]
+    return (*widths, (strength - 1) / 2)
 
 
 def _local_lines(
-    usable: NDArray[np.bool_], values: FloatArray, half_widths: list[float]
+    usable: NDArray[np.bool_], values: FloatArray, half_widths: tuple[float, ...]
 ) -> tuple[FloatArray, FloatArray]:
     """Least-squares lines through a window around each step that has a value, read at that step.
 
@@ -209,13 +210,23 @@ def _local_lines(
     return of_sum * sums - of_moment * moments, gains
 
 
-def _line_weights(usable: NDArray[np.bool_], half_widths: list[float]) -> FloatArray:
+def _line_weights(usable: NDArray[np.bool_], half_widths: tuple[float, ...]) -> FloatArray:
     """What the sum and the first moment of a window's values count in the line at its middle, and the noise gain."""
     widest = 2 * math.ceil(half_widths[-1]) + 1
     if len(usable) > widest and usable.all():  # all windows but the cut ones are alike
         repeats = np.ones(widest, dtype=int)
         repeats[widest // 2] += len(usable) - widest
-        return _line_weights(usable[:widest], half_widths).repeat(repeats, axis=2)
+        return _line_weights_of_all(widest, half_widths).repeat(repeats, axis=2)
+    return _line_weights_of(usable, half_widths)
+
+
+@lru_cache(maxsize=16)
+def _line_weights_of_all(num_steps: int, half_widths: tuple[float, ...]) -> FloatArray:
+    """Those of steps that all have a value: a curve that grows asks for them at each look."""
+    return _line_weights_of(np.ones(num_steps, dtype=bool), half_widths)
+
+
+def _line_weights_of(usable: NDArray[np.bool_], half_widths: tuple[float, ...]) -> FloatArray:
     half_width = np.array(half_widths)[:, None]
     reach = np.ceil(half_width).astype(np.int64)
     edge = half_width - (reach - 1)  # what the outermost steps weigh

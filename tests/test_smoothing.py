@@ -119,7 +119,7 @@ def test_lines_through_windows_are_those_of_least_squares(num_steps: int, share:
     steps, reach = np.arange(num_steps), int(np.ceil(half_width))
     usable = rng.random(num_steps) < share
     values, fit, gain = rng.normal(size=num_steps), np.full(num_steps, np.nan), np.full(num_steps, np.nan)
-    (fit[usable],), (gain[usable],) = _local_lines(usable, values[usable], [half_width])
+    (fit[usable],), (gain[usable],) = _local_lines(usable, values[usable], (half_width,))
     near_the_ends = np.minimum(steps, num_steps - 1 - steps) < 4
     for step in steps[usable & (near_the_ends | (steps % 13 == 0))]:
         inside = (np.abs(steps - step) <= reach) & usable

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lrwidget.analysis import analyse
@@ -262,6 +262,7 @@ def test_nothing_is_suggested_for_nothing(rule: str, losses: list[float]) -> Non
 
 
 @given(st.lists(st.floats(), max_size=60), st.sampled_from([1e-7, 1e-3]))
+@example([0.0, 0.0, 0.0, 1e-299, 0.0, -1e11, 0.0, 0.0], 1e-7)  # a fall of more noise levels than there are numbers
 def test_any_curve_is_read_without_complaint(losses: list[float], min_lr: float) -> None:
     """Whatever the losses are: a diagnosis, and a suggestion within it; none unless the diagnosis allows one."""
     lrs = np.geomspace(min_lr, 10, max(len(losses), 2))[: len(losses)]

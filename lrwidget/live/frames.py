@@ -208,6 +208,9 @@ class Frame:
         What broke, or None.
     result
         Of the newest run, once it has ended.
+    is_complete
+        Whether it has all that there is: the frame that ends a run does not wait for the suggestions of all rules, and
+        what shows it need not do then what can wait either.
     """
 
     state: RunState
@@ -222,3 +225,4 @@ class Frame:
     runs: tuple[RunEntry, ...]
     failure: Failure | None
     result: RangeTestResult | None
+    is_complete: bool

@@ -12,7 +12,6 @@ from lrwidget.suggestions import RULES, Suggestion, suggest
 
 _PERIOD_SECONDS = 1.0
 _COST_FACTOR = 50  # reading may take this part of the time: it holds up the training thread
-_SHORT = 300  # steps, of which all rules together take a millisecond or two
 
 
 @dataclass(frozen=True)
@@ -80,11 +79,9 @@ class Reader:
         self._next = now + max(_PERIOD_SECONDS, _COST_FACTOR * (now - started))
 
     def finish(self, result: RangeTestResult) -> None:
-        """Read a finished curve; the other rules only of a short one, as some of them take their time."""
+        """Read a finished curve, without the other rules: the end of a run does not wait for those."""
         self._result = result
         self.reading = Reading(result.suggest(self.rule), result.diagnosis) if len(result) else None
-        if len(result) <= _SHORT and (found := self.completed()) is not None:
-            self.complete(*found)
 
     @property
     def is_incomplete(self) -> bool:

@@ -211,11 +211,6 @@ class Session:
             self._follow()
             return self.runs.to_dataframe(self._settings.smooth_factor, all_runs)
 
-    @property
-    def is_incomplete(self) -> bool:
-        """Whether `complete` has something to do."""
-        return self._reader.is_incomplete
-
     def complete(self) -> None:
         """Look at what the last frame could wait for: the suggestions of all rules."""
         found = self._reader.completed()  # without the lock: it may take a while
@@ -242,6 +237,7 @@ class Session:
                 runs=self.runs.entries(),
                 failure=self._failure,
                 result=self.runs.current.result if self.runs.current is not None else None,
+                is_complete=not self._reader.is_incomplete,
             )
 
     # --- inside: the lock is held ---

@@ -115,8 +115,7 @@ class Workbench:
 
     def has_more(self, frame: Frame) -> bool:
         """Whether, after this frame, there will be another one without anybody asking."""
-        is_busy = frame.state.is_active
-        return is_busy or self._is_trying or self.session.is_incomplete
+        return frame.state.is_active or self._is_trying
 
     def close(self) -> None:
         """Stop all runs, and wait until the model is restored."""

@@ -196,10 +196,9 @@ class CurveView:
 
     def _render_hover(self, frame: Frame, last: Frame | None) -> None:
         """The points that can be asked: not while new ones come ten times a second."""
-        is_busy = frame.state is RunState.RUNNING
-        if last is not None and frame.curve is last.curve and is_busy == (last.state is RunState.RUNNING):
+        if last is not None and frame.curve is last.curve and _is_busy(frame) == _is_busy(last):
             return
-        if is_busy:
+        if _is_busy(frame):
             if len(self._hover.x):
                 draw(self._hover, NONE, NONE)
             return
@@ -247,6 +246,10 @@ class CurveView:
 def _is_within(scale: LinearScale | LogScale, value: float) -> bool:
     slack = 1e-9 * (scale.max - scale.min)
     return bool(scale.min - slack <= value <= scale.max + slack)
+
+
+def _is_busy(frame: Frame) -> bool:
+    return frame.state is RunState.RUNNING or not frame.is_complete
 
 
 def _descriptions(curve: DrawnCurve) -> list[str]:

@@ -47,7 +47,8 @@ class SavedPicture:
     def render(self, frame: Frame) -> None:
         """Show this frame's result, once a run has ended; nothing of one that goes on."""
         choice = frame.guide.selected_lr if frame.result is not None and frame.guide.is_choice else None
-        if (frame.result is self._result and choice == self._choice) or self._is_choosing():
+        is_news = frame.result is not self._result or choice != self._choice
+        if not is_news or not frame.is_complete or self._is_choosing():
             return
         self._result, self._choice = frame.result, choice
         if self._handles:

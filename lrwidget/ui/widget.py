@@ -282,8 +282,11 @@ class LRFinderWidget(PublicTraits):
     def _tick(self) -> bool:
         """Render and publish the present. Called by the pump alone, once the widget is made."""
         frame = self._draw()
-        if self._session.is_incomplete:  # a run has ended: what its last picture did not wait for follows at once
-            frame = self._draw()
+        if not frame.is_complete:  # a run has ended: what its last picture did not wait for
+            if is_live():
+                self._pump.request()  # follows when the training's thread has gone on
+            else:
+                frame = self._draw()
         return self._bench.has_more(frame)
 
     def _draw(self) -> Frame:

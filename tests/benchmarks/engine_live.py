@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,7 +15,6 @@ from comm.base_comm import BaseComm
 from torch.nn.functional import cross_entropy
 
 from lrwidget import LearningRateFinder, LRFinderWidget, TorchStep, suggest
-from lrwidget.significance import _normal_quantiles
 from lrwidget.suggestions import RULES
 from tests.benchmarks.engine import ready
 from tests.benchmarks.engine_tasks import MAX_LR, MIN_LR, Task, bare
@@ -52,8 +52,11 @@ class SerialisingComm(BaseComm):  # type: ignore[misc]
 
 @contextmanager
 def comms() -> Iterator[None]:
-    """Widgets made here believe that somebody shows them."""
-    with patch("comm.create_comm", lambda *args, **kwargs: SerialisingComm(*args, **kwargs)):
+    """Widgets made here believe that somebody shows them, and looks at them."""
+    with (
+        patch("comm.create_comm", lambda *args, **kwargs: SerialisingComm(*args, **kwargs)),
+        patch.dict(os.environ, {"LRWIDGET_BLOCK": "0"}),
+    ):
         yield
 
 
@@ -82,7 +85,6 @@ def _forget_curves() -> None:
     lrs = np.geomspace(MIN_LR, MAX_LR, 60)
     for rule in RULES:
         suggest(lrs, 1 - lrs, rule)
-    _normal_quantiles.cache_clear()
 
 
 def main(full: bool = False) -> None:
