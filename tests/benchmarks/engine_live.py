@@ -63,8 +63,8 @@ def comms() -> Iterator[None]:
 _shown: list[LRFinderWidget] = []
 
 
-def with_widget(task: Task) -> Callable[[], object]:
-    """A run of the widget in this thread, while its pump draws in its own."""
+def with_widget(task: Task, to_the_last: bool = False) -> Callable[[], object]:
+    """A run of the widget in this thread, while its pump draws in its own; or also what it draws after the end."""
     while _shown:
         _shown.pop().close()
     _forget_curves()
@@ -75,6 +75,8 @@ def with_widget(task: Task) -> Callable[[], object]:
     def run() -> object:
         result = widget.run()
         assert len(result) == task.num_steps
+        if to_the_last:
+            widget._pump.flush()
         return result
 
     return run
@@ -92,19 +94,25 @@ def main(full: bool = False) -> None:
     print("# Range test with the live widget on / bare loop on the same batches\n")
     print(
         "The training's own thread is what the widget adds to each step. The whole process and the wall also have "
-        "the drawing, and what is computed once at the end: last picture, suggestions of all rules. "
+        "the drawing, and what is computed once at the end: the whole curve, suggestion and verdict. To the last: also "
+        "what follows in a live notebook a moment after the run has returned, as what the other rules suggest. "
         f"Medians of ratios within a round, quartiles in brackets. {environment()}.\n"
     )
-    header = ["model", "optimizer", "steps", "training's thread, CPU", "whole process, CPU", "wall"]
+    header = ["model", "optimizer", "steps", "training's thread, CPU", "whole process, CPU", "wall", "to the last, CPU"]
     print(table(header, []))
     with comms():
         for *case, num_rounds in FULL if full else QUICK:
-            contenders = {"bare": partial(ready, bare, *case), "live": partial(ready, with_widget, *case)}
+            contenders = {
+                "bare": partial(ready, bare, *case),
+                "live": partial(ready, with_widget, *case),
+                "last": partial(ready, partial(with_widget, to_the_last=True), *case),
+            }
             print("| " + " | ".join([*map(str, case), *row(rounds(contenders, num_rounds))]) + " |", flush=True)
         while _shown:
             _shown.pop().close()
 
 
 def row(times: dict[str, list[Times]]) -> list[str]:
-    """The three ratios."""
-    return [spread(ratios(times, "live", "bare", clock)) for clock in ("thread", "cpu", "wall")]
+    """The four ratios."""
+    until_it_returns = [spread(ratios(times, "live", "bare", clock)) for clock in ("thread", "cpu", "wall")]
+    return [*until_it_returns, spread(ratios(times, "last", "bare"))]
