@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 
 from tests.benchmarks import __main__ as command
 from tests.benchmarks import engine_state
-from tests.benchmarks.engine_tasks import bare, make_task, ours, small_cnn
-from tests.benchmarks.measuring import Times, ratios, rounds, spread, table
+from tests.benchmarks.engine_tasks import bare_steps, make_task, our_steps, small_cnn
+from tests.benchmarks.measuring import Times, ratios, rounds, rounds_of_steps, spread, table
 
 
 @pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
 def test_the_bare_loop_and_ours_train_alike(optimizer):
     """On the same task both take the same steps to the same losses, to the last bit."""
-    losses = bare(make_task("tiny MLP", optimizer, 30))()
-    assert ours(make_task("tiny MLP", optimizer, 30))().losses.tolist() == losses
+    losses = [*bare_steps(make_task("tiny MLP", optimizer, 30))]
+    assert [record.loss for record in our_steps(make_task("tiny MLP", optimizer, 30))] == losses
 
 
 def test_ours_restores_what_bare_does_not():
     """The parameters after our run are those before it; after the bare loop they are others."""
-    for contender, is_restored in ((ours, True), (bare, False)):
+    for contender, is_restored in ((our_steps, True), (bare_steps, False)):
         task = make_task("small CNN", "SGD", 3)
         before = torch.cat([p.detach().flatten().clone() for p in task.model.parameters()])
-        contender(task)()
+        assert len([*contender(task)]) == 3
         after = torch.cat([p.detach().flatten() for p in task.model.parameters()])
         assert torch.equal(before, after) == is_restored
     assert small_cnn()[1] == (32, 3, 24, 24)
@@ -44,6 +46,23 @@ def test_rounds_time_each_contender_once_a_round():
     times = rounds({name: lambda name=name: calls.append(name) or (lambda: None) for name in "ab"}, 3)
     assert sorted(calls) == ["a"] * 4 + ["b"] * 4
     assert [len(times[name]) for name in "ab"] == [3, 3]
+
+
+def test_rounds_of_steps_time_each_contender_whole():
+    """Contenders take turns, a step each; steps, beginning and end are added up, and the first round does not count."""
+    order = []
+
+    def steps(name, seconds):
+        time.sleep(seconds)
+        for _ in range(3):
+            order.append(name)
+            yield
+        time.sleep(seconds)
+
+    times = rounds_of_steps({"a": lambda: steps("a", 0.05), "b": lambda: steps("b", 0.0)}, 2)
+    assert [len(times[name]) for name in "ab"] == [2, 2]
+    assert all(set(order[i : i + 2]) == {"a", "b"} for i in range(0, 18, 2))
+    assert all(a.wall >= 0.1 and a.cpu < 0.1 for a in times["a"])
 
 
 def test_ratios_and_their_spread():

@@ -28,13 +28,14 @@ from lrwidget.steps.parts import Part, Path
 _MOST_OBJECTS, _MOST_ITEMS = 1000, 32
 _MOST_COPIED = 10_000_000  # the longest order of samples that is copied; what is longer is data, too
 _CONSTANTS = frozenset((str, bytes, int, float, bool, type(None)))  # most of what there is
-_OPAQUE = (type, ModuleType, np.ndarray)
+_OPAQUE = (type, ModuleType, np.ndarray)  # and tensors
+_CONTAINERS = (list, tuple, dict)  # no subclass: it may load an item when it is asked for one
 # What draws a batch or a sample.
 _METHODS = ("__iter__", "__getitem__", "__getitems__", "__call__")
 
 
 def found_behind(name: str, source: object) -> Iterator[tuple[str, Any]]:
-    """Every object that is found from a source of batches on, itself first, with its path from there.
+    """Every object that is found from a source of batches on, itself first, with its path from there; no containers.
 
     Looked into are attributes, short lists and dicts, what functions refer to, and the variables of a generator
     function.
@@ -46,6 +47,7 @@ def found_behind(name: str, source: object) -> Iterator[tuple[str, Any]]:
     source
         A loader, or whatever else gives batches.
     """
+    opaque = (*_OPAQUE, *loaded_torch("Tensor"))
     todo: deque[tuple[str, object]] = deque([(name, source)])
     seen: set[int] = set()
     while todo and len(seen) < _MOST_OBJECTS:
@@ -53,10 +55,12 @@ def found_behind(name: str, source: object) -> Iterator[tuple[str, Any]]:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        yield path, value
-        if not is_generator(value):
-            place, parts = _parts(value)
-            todo += [(path + place.format(name), part) for name, part in parts if not _is_opaque(part)]
+        if type(value) not in _CONTAINERS:
+            yield path, value
+            if is_generator(value):
+                continue
+        place, parts = _parts(value)
+        todo += [(path + place.format(name), part) for name, part in parts if not _is_opaque(part, opaque)]
 
 
 def source_parts(path: str, value: Any) -> Iterator[Part]:
@@ -88,7 +92,7 @@ def source_parts(path: str, value: Any) -> Iterator[Part]:
 
 def _parts(value: Any) -> tuple[str, Iterable[tuple[object, object]]]:
     """How to write the place of a part, and what a value is made of, with names."""
-    if type(value) in (list, tuple, dict):  # no subclass: it may load an item when it is asked for one
+    if type(value) in _CONTAINERS:
         if len(value) > _MOST_ITEMS:
             return "", ()
         return "[{!r}]", value.items() if isinstance(value, dict) else enumerate(value)
@@ -109,9 +113,9 @@ def _attributes(value: object) -> dict[str, object]:
     return attributes
 
 
-def _is_opaque(value: object) -> bool:
+def _is_opaque(value: object, opaque: tuple[type, ...]) -> bool:
     """Whether there is nothing to find in it: a tensor, a function of PyTorch's, which draws from what it is given."""
-    if type(value) in _CONSTANTS or isinstance(value, (*_OPAQUE, *loaded_torch("Tensor"))):
+    if type(value) in _CONSTANTS or isinstance(value, opaque):
         return True
     return isinstance(value, FunctionType) and _is_torch(value)
 

@@ -7,7 +7,7 @@ import io
 import logging
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-from lrwidget import LearningRateFinder, TorchStep
+from lrwidget import LearningRateFinder, RangeTest, TorchStep
 
 LossFn = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -74,41 +74,34 @@ def make_task(model: str, optimizer: str, num_steps: int) -> Task:
     return task
 
 
-def bare(task: Task) -> Callable[[], object]:
-    """The loop as one writes it by hand: no restoring, no checks, losses in a list."""
+def bare_steps(task: Task) -> Iterator[float]:
+    """The loop as one writes it by hand, a loss at a time: no restoring, no checks."""
     lrs = LearningRateFinder(MIN_LR, MAX_LR, task.num_steps).learning_rates().tolist()
-
-    def run() -> object:
-        losses = []
-        batches = iter(task.loader)
-        for lr in lrs:
-            try:
-                inputs, targets = next(batches)
-            except StopIteration:
-                batches = iter(task.loader)
-                inputs, targets = next(batches)
-            for group in task.optimizer.param_groups:
-                group["lr"] = lr
-            task.optimizer.zero_grad()
-            loss = cross_entropy(task.model(inputs), targets)
-            loss.backward()
-            task.optimizer.step()
-            losses.append(loss.item())
-        return losses
-
-    return run
+    batches = iter(task.loader)
+    for lr in lrs:
+        try:
+            inputs, targets = next(batches)
+        except StopIteration:
+            batches = iter(task.loader)
+            inputs, targets = next(batches)
+        for group in task.optimizer.param_groups:
+            group["lr"] = lr
+        task.optimizer.zero_grad()
+        loss = cross_entropy(task.model(inputs), targets)
+        loss.backward()
+        task.optimizer.step()
+        yield loss.item()
 
 
-def ours(task: Task) -> Callable[[], object]:
-    """The whole range test, snapshot and restore included."""
+def our_steps(task: Task) -> RangeTest:
+    """The range test: the first step saves, and the end restores."""
+    step = TorchStep(task.model, task.optimizer, cross_entropy, task.loader)
+    return LearningRateFinder(MIN_LR, MAX_LR, task.num_steps, divergence="auto").steps(step)
 
-    def run() -> object:
-        step = TorchStep(task.model, task.optimizer, cross_entropy, task.loader)
-        result = LearningRateFinder(MIN_LR, MAX_LR, task.num_steps, divergence="auto").range_test(step)
-        assert len(result) == task.num_steps
-        return result
 
-    return run
+def bare(task: Task) -> Callable[[], list[float]]:
+    """That loop from end to end."""
+    return lambda: [*bare_steps(task)]
 
 
 def torch_lr_finder(task: Task, loss_fn: LossFn = cross_entropy) -> Callable[[], object]:

@@ -7,9 +7,11 @@ import os
 import platform
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from statistics import median, quantiles
 from typing import NamedTuple
+
+_END = object()
 
 
 class Times(NamedTuple):
@@ -48,6 +50,42 @@ def rounds(contenders: Mapping[str, Callable[[], Callable[[], object]]], num_rou
             taken = once(contenders[name]())
             if number:
                 times[name].append(taken)
+    return times
+
+
+def rounds_of_steps(
+    contenders: Mapping[str, Callable[[], Iterator[object]]], num_rounds: int, steps_per_turn: int = 1
+) -> dict[str, list[Times]]:
+    """As `rounds`, of iterators that take turns after a few steps: what slows the machine hits all of them alike.
+
+    Parameters
+    ----------
+    contenders
+        By name, a function that makes an iterator. What its steps, its beginning and its end take is added up.
+    num_rounds
+        How many rounds count.
+    steps_per_turn
+        Of short steps as many as take some milliseconds: each turn begins with what others have left in the caches.
+    """
+    times: dict[str, list[Times]] = {name: [] for name in contenders}
+    shuffle = random.Random(0).shuffle
+    for number in range(num_rounds + 1):
+        gc.collect()
+        under_way = {name: make() for name, make in contenders.items()}
+        taken = dict.fromkeys(contenders, Times(0.0, 0.0))
+        order = list(contenders)
+        while order:
+            shuffle(order)
+            for name in order[:]:
+                wall, thread = time.perf_counter(), time.thread_time()
+                is_over = any(next(under_way[name], _END) is _END for _ in range(steps_per_turn))
+                thread = time.thread_time() - thread
+                taken[name] = Times(taken[name].cpu + thread, taken[name].wall + time.perf_counter() - wall)
+                if is_over:
+                    order.remove(name)
+        if number:
+            for name in contenders:
+                times[name].append(taken[name])
     return times
 
 
