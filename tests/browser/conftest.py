@@ -1,4 +1,4 @@
-"""One server of each kind and one browser for the whole session; one page and fresh kernels for each test."""
+"""One server of each kind and one browser for all tests, a window of JupyterLab too; fresh kernels for each test."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.browser import chromium
-from tests.browser.pages import FrontEnd, LabPage, NotebookPage, VoilaPage
+from tests.browser.pages import VIEWPORT, FrontEnd, LabPage, NotebookPage, VoilaPage
 from tests.browser.servers import Server, serve
 
 ARGUMENTS = [
@@ -32,10 +32,15 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+def new_context(browser: Browser) -> BrowserContext:
+    context = browser.new_context(viewport=VIEWPORT, accept_downloads=True)
+    context.set_default_timeout(60_000)  # many times what it takes: machines of tests are shared
+    return context
+
+
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport={"width": 1200, "height": 1000}, accept_downloads=True)
-    context.set_default_timeout(60_000)  # many times what it takes: machines of tests are shared
+    context = new_context(browser)
     yield context
     context.close()
 
@@ -58,13 +63,31 @@ def voila_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def lab_windows() -> list[LabPage]:
+    """The window of JupyterLab that the test before has given back: a page takes longer to load than to use."""
+    return []
+
+
 @pytest.fixture
-def lab(context: BrowserContext, lab_server: Server) -> Iterator[LabPage]:
-    """A page of JupyterLab; the test fails if the browser's console has shown an error."""
-    page = LabPage(context.new_page(), lab_server)
-    yield page
-    _check_and_close(page)
-    lab_server.stop_kernels()
+def lab(
+    request: pytest.FixtureRequest, browser: Browser, lab_server: Server, lab_windows: list[LabPage]
+) -> Iterator[LabPage]:
+    """A window of JupyterLab; the test fails if the browser's console has shown an error.
+
+    Nothing is open in it, but other tests may have used it, unless one of them has failed.
+    """
+    lab = lab_windows.pop() if lab_windows else LabPage(new_context(browser).new_page(), lab_server)
+    num_failed = request.session.testsfailed
+    yield lab
+    errors = lab.errors[:]
+    if errors or request.session.testsfailed > num_failed:
+        lab.page.context.close()
+        lab_server.stop_kernels()
+    else:
+        lab.clear()
+        lab_windows.append(lab)
+    assert errors == [], "errors in the browser's console"
 
 
 @pytest.fixture

@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, ViewportSize
 
 from tests.browser.servers import Server
+
+VIEWPORT: ViewportSize = {"width": 1200, "height": 1000}
 
 # What the front ends themselves complain of on a page without any widget.
 _NOT_OURS = (
@@ -23,6 +25,11 @@ _KERNEL_IS_READY = """() => {
     const session = window.jupyterapp.shell.currentWidget?.sessionContext
     const kernel = session?.session?.kernel
     return !!(kernel && session.isReady && kernel.status === 'idle' && kernel.connectionStatus === 'connected')
+}"""
+
+# Closes all documents as they are, saved or not.
+_CLOSE_ALL = """() => {
+    for (const widget of [...(window.jupyterapp?.shell.widgets('main') ?? [])]) widget.dispose()
 }"""
 
 _EVALUATE = """async ({code, expression}) => {
@@ -77,9 +84,12 @@ class KernelPage(FrontEnd):
     """A front end that shows the cells of a notebook and lets one run them: JupyterLab and Notebook 7."""
 
     def open(self, notebook: str) -> None:
-        """Open the notebook and wait until its kernel listens."""
+        """Load the page with this notebook and wait until its kernel listens."""
         self.page.goto(self._address(notebook))
         self.page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=60_000)
+        self._wait_for_notebook()
+
+    def _wait_for_notebook(self) -> None:
         self.page.locator(".jp-NotebookPanel .jp-CodeCell").first.wait_for(timeout=60_000)
         self.wait_for_kernel()
 
@@ -164,12 +174,30 @@ class KernelPage(FrontEnd):
 
 
 class LabPage(KernelPage):
-    """JupyterLab, one notebook filling the window."""
+    """JupyterLab, one notebook filling the window, which may be opened in a window that has shown others."""
 
     def open(self, notebook: str) -> None:
+        """Open the notebook in the window, whose page is loaded if it is not yet, and wait until its kernel listens."""
+        if self.page.url == "about:blank":
+            self.load(notebook)
+        else:
+            self.command("docmanager:open", path=notebook)
+            self._wait_for_notebook()
+
+    def load(self, notebook: str) -> None:
+        """Load the page anew with this notebook and wait until its kernel listens."""
         super().open(notebook)
         # The file browser leaves too little room at 480 px.
         self.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+
+    def clear(self) -> None:
+        """Close what is open, and put the window into the state in which a test expects it."""
+        self.page.evaluate(_CLOSE_ALL)
+        self.server.stop_kernels()
+        self.page.context.clear_permissions()
+        self.page.set_viewport_size(VIEWPORT)
+        self.page.mouse.move(0, 0)
+        self.errors.clear()
 
     def _address(self, notebook: str) -> str:
         return f"{self.server.url}/lab/workspaces/t{time.monotonic_ns()}/tree/{notebook}?reset"

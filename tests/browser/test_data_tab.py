@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import expect
 
 from tests.browser.pages import LabPage
 from tests.browser.widget import Widget
@@ -91,9 +91,9 @@ def test_numbers_to_take_along(lab: LabPage, widget: Widget, tmp_path: Path) -> 
     assert [float(row["loss"]) for row in saved] == pytest.approx([record["loss"] for record in expected], rel=1e-9)
 
 
-def test_the_rate_to_take_along(context: BrowserContext, lab: LabPage, widget: Widget) -> None:
+def test_the_rate_to_take_along(lab: LabPage, widget: Widget) -> None:
     """The line of code makes this optimizer with the selected rate, is copied whole; Apply alone sets the optimizer."""
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     widget.number_box.fill("3.25e-2")
     widget.number_box.press("Enter")
     code = widget.root.get_by_role("textbox", name="Code", exact=True)

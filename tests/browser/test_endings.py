@@ -38,7 +38,7 @@ def test_page_reload_during_a_run(lab: LabPage) -> None:
     """After a reload the widget is there again, goes on drawing, and Stop works."""
     start(lab)
     lab.save()
-    lab.open("endings.ipynb")
+    lab.load("endings.ipynb")
     widget = Widget(lab)
     widget.wait_for_state("running")
     widget.wait_until_it_grows(times=2)
@@ -57,6 +57,7 @@ def test_running_the_cell_again_during_a_run(lab: LabPage) -> None:
     widget.wait_for_state("idle")
     lab.wait_until("first.state == 'stopped'")
     assert lab.evaluate("[widget is first, weights['steps']]") == [False, 0]
+    lab.evaluate("0", before="seconds = 0.002")
     widget.button("Run").click()
     widget.wait_for_state("done")
     lab.wait_until("widget.state == 'done'")  # a moment after the page

@@ -45,7 +45,7 @@ def test_saved_notebook_shows_its_last_picture(lab: LabPage, executed: nbformat.
     """Opened again with nothing run, the widget stands there with its curve, its verdict and its number."""
     nbformat.write(executed, lab.server.root / "saved.ipynb")
     lab.server.trust("saved.ipynb")
-    lab.open("saved.ipynb")
+    lab.load("saved.ipynb")
     widget = Widget(lab)
     widget.wait_for_points(int(executed.cells[3].outputs[0].text))
     widget.root.get_by_text("Good curve").wait_for()
@@ -60,7 +60,7 @@ def test_picture_of_a_saved_notebook_follows_the_theme(lab: LabPage) -> None:
     Widget(lab).wait_for_state("done")
     lab.save()
     lab.server.stop_kernels()
-    lab.open("picture.ipynb")
+    lab.load("picture.ipynb")
     lab.set_theme("dark")
     picture = lab.cell(1).locator("img")
     picture.wait_for()
@@ -69,3 +69,4 @@ def test_picture_of_a_saved_notebook_follows_the_theme(lab: LabPage) -> None:
     lab.set_theme("light")  # the server keeps it for the tests after this one
     assert brightness < 0x40
     lab.errors[:] = [error for error in lab.errors if "widget model not found" not in error]  # that is the case here
+    lab.page.goto("about:blank")  # where it can no longer be complained of

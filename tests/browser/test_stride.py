@@ -30,13 +30,13 @@ race
 
 # What bqplot does to axes on a busy page, a moment after the marks of a figure have come: ticks where they were while
 # the figure had no width.
-_MISPLACE = """() => new MutationObserver(() => {
+_MISPLACE = """() => (window.misplacing = new MutationObserver(() => {
     for (const figure of document.querySelectorAll('.lrw-figure:has(.g_legend):not([data-misplaced])')) {
         figure.dataset.misplaced = ''
         const misplace = tick => tick.setAttribute('transform', 'translate(-9,0)')
         setTimeout(() => figure.querySelectorAll('.tick').forEach(misplace))
     }
-}).observe(document.body, {childList: true, subtree: true})"""
+})).observe(document.body, {childList: true, subtree: true})"""
 
 _TICKS = """[...document.querySelectorAll('.lrw-figure[data-misplaced] g.axis .tick')]
     .map(tick => tick.getAttribute('transform'))"""
@@ -94,6 +94,7 @@ def test_axes_that_bqplot_has_misplaced_are_drawn_anew(lab: LabPage) -> None:
     lab.run_cell(0)
     lab.page.wait_for_function("document.querySelectorAll('.lrw-figure[data-misplaced]').length === 3")
     lab.page.wait_for_function(f"(ticks => ticks.length > 15 && !ticks.includes('translate(-9,0)'))({_TICKS})")
+    lab.page.evaluate("misplacing.disconnect()")
 
 
 def test_what_is_drawn_out_of_sight_is_laid_out_at_once(lab: LabPage) -> None:
