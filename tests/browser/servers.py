@@ -90,6 +90,10 @@ def isolated_environment(scratch: Path) -> dict[str, str]:
     settings.mkdir(parents=True, exist_ok=True)
     # No question about news may cover the page.
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    # Nor need the server find out with Node.js, for each page, whether it has to be built anew.
+    page_config = Path(places["JUPYTER_CONFIG_DIR"], "labconfig", "page_config.json")
+    page_config.parent.mkdir(exist_ok=True)
+    page_config.write_text('{"buildAvailable": false, "buildCheck": false}')
     return {**os.environ, **places, "OMP_NUM_THREADS": "1"}
 
 
