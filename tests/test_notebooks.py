@@ -1,10 +1,8 @@
-"""Every notebook, run from top to bottom without a screen, as nbconvert and papermill do."""
+"""The notebooks without a screen, as nbconvert and papermill run them; tests/browser/test_course.py has one."""
 
 import asyncio
 import os
 import re
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import nbclient
@@ -13,6 +11,8 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+WITH_A_RUN = [path for path in NOTEBOOKS if "widget.run()" in path.read_text()]
+BROWSER_TESTS = Path(__file__).parent / "browser" / "test_course.py"
 
 
 def read(path: Path) -> nbformat.NotebookNode:
@@ -26,35 +26,29 @@ def executed(path: Path, scratch: Path) -> nbformat.NotebookNode:
         notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": FOLDER}}
     )
     settings = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")
-    environment = {**os.environ, **{name: str(scratch / path.stem / name.lower()) for name in settings}}
+    environment = {**os.environ, **{name: str(scratch / name.lower()) for name in settings}}
     asyncio.run(client.async_execute(env=environment))
     return notebook
 
 
-@pytest.fixture(scope="module")
-def runs(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[Path, Future[nbformat.NotebookNode]]]:
-    """The runs of the notebooks that are asked for, two at a time: on two cores that takes half the time."""
-    items = [item for item in request.session.items if getattr(item, "originalname", "") == "test_notebook_runs"]
-    scratch = tmp_path_factory.mktemp("settings")
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        yield {
-            item.callspec.params["path"]: pool.submit(executed, item.callspec.params["path"], scratch) for item in items
-        }
-        pool.shutdown(cancel_futures=True)
+@pytest.mark.parametrize("path", WITH_A_RUN, ids=lambda path: path.stem)
+def test_notebook_runs(path: Path, tmp_path: Path) -> None:
+    """Every cell runs without an error and without a warning, and the widget that ran is saved with its curve.
 
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path: Path, runs: dict[Path, Future[nbformat.NotebookNode]]) -> None:
-    """Every cell runs without an error and without a warning, and a widget that ran has drawn its curve."""
-    notebook = runs[path].result()
+    The notebooks without such a widget are run by the browser tests alone, which ask the same of their outputs.
+    """
+    notebook = executed(path, tmp_path)
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert [output.text for output in outputs if output.get("name") == "stderr"] == []
     states = [state["state"] for state in widget_states(notebook)]
     lines = [state for state in states if state.get("_model_name") == "LinesModel"]
-    if "LRFinderWidget" in path.read_text():
-        assert max(drawn_points(line) for line in lines) >= 20
+    assert max(drawn_points(line) for line in lines) >= 20
+
+
+def test_every_notebook_is_run() -> None:
+    """Each is run from top to bottom by a test in JupyterLab or by the one above."""
+    in_jupyterlab = re.findall(r'Course\(lab, "(\d+)"\)', BROWSER_TESTS.read_text())
+    assert {path.stem[:2] for path in NOTEBOOKS} == {path.stem[:2] for path in WITH_A_RUN} | set(in_jupyterlab)
 
 
 def widget_states(notebook: nbformat.NotebookNode) -> list[dict]:
