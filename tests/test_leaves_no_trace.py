@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import gc
+import os
 import signal
 import subprocess
 import sys
@@ -72,11 +73,12 @@ def _pause_and_stop(training, step):
 def _close_widget(training, step):
     reached, go = _in_the_middle(training)
     widget = LRFinderWidget(step, finder=finder)
-    widget.start()
+    with mock.patch.dict(os.environ, {"LRWIDGET_BLOCK": "0"}):
+        widget.start()
     assert reached.wait(PATIENCE_SECONDS)
     threading.Timer(0.05, go.set).start()
     widget.close()
-    widget.wait(PATIENCE_SECONDS)
+    return widget.wait(PATIENCE_SECONDS).stop_reason
 
 
 def _break(training, step):
@@ -189,7 +191,7 @@ WAYS = {
     "not finite": (_not_finite, StopReason.NOT_FINITE),
     "stop": (_stop, StopReason.STOPPED),
     "pause, then stop": (_pause_and_stop, StopReason.STOPPED),
-    "widget closed": (_close_widget, None),
+    "widget closed": (_close_widget, StopReason.STOPPED),
     "break": (_break, None),
     "garbage collection": (_garbage, None),
     "cancelled task": (_cancelled_task, None),
