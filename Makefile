@@ -35,9 +35,10 @@ lab: $(VENV)/.lab
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m jupyterlab --LabApp.default_url=/lab/tree/$(QUICKSTART) $(AS_ROOT) $(LAB_ARGS)
 
 # One thread for the numerical libraries: the tests share the machine with a browser and servers. Several files at a time
-# (WORKERS=0: one after the other), since much of the time is waiting for those.
+# (WORKERS=0: one after the other), since much of the time is waiting for those; in the order of tests/conftest.py.
 test: $(VENV)/.dev $(VENV)/.chromium
-	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=loadfile $(TEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=loadfile --no-loadscope-reorder \
+		$(TEST_ARGS)
 
 # In an environment of its own, on the oldest Python, without the peers and front ends that demand newer versions.
 test-lowest: $(LOWEST)/.installed

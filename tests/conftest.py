@@ -14,11 +14,21 @@ os.environ["MPLBACKEND"] = "Agg"
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs in the background is deaf to Ctrl-C
 os.environ.setdefault("KERAS_BACKEND", "torch")  # its own default needs TensorFlow
 
-_LAST = ("tests/test_notebooks.py", "tests/test_kernel_messages.py", "tests/browser/")
+_LAST = (
+    "tests/test_notebooks.py",
+    "tests/test_kernel_messages.py",
+    "tests/browser/test_course.py",  # the longest of all
+    "tests/browser/test_schedule_tab.py",
+    "tests/browser/test_widget.py",
+    "tests/browser/",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Kernels after plain Python, browsers last: what breaks easily and is cheap to see is seen first."""
+    """Kernels after plain Python, browsers last: what breaks easily and is cheap to see is seen first.
+
+    Of the browsers the longest files come first, lest in the end one worker have a long one while the others have none.
+    """
     items.sort(key=lambda item: next((i for i, path in enumerate(_LAST, 1) if item.nodeid.startswith(path)), 0))
 
 
