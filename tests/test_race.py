@@ -243,3 +243,5 @@ def test_closing_ends_the_race_and_restores() -> None:
     race._run_button.click()
     race.close()
     assert [step.weight for step in steps] == [1.0] * len(steps)
+    assert race.state == "stopped"
+    assert race.result is not None

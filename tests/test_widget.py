@@ -486,6 +486,9 @@ def test_close_during_a_run(live: None) -> None:
     widget.close()
     widget.close()
     assert weights == {"w": 1.0}
+    assert widget.state == "stopped"
+    assert widget.result is not None
+    assert len(widget.result) > 0  # nothing that was recorded is lost
     assert set(_instances) == before
     with pytest.raises(RuntimeError, match="closed"):
         widget.start()

@@ -152,6 +152,7 @@ class Race(widgets.VBox):
         self._is_closed = True
         self._driver.close()
         self._pump.close()
+        self._publish(self._driver.newest, is_active=False)  # of a race that this has stopped, what it recorded
         close_tree(self, but=self)
         super().close()
 

@@ -208,6 +208,7 @@ class LRFinderWidget(PublicTraits):
         self._is_closed = True
         self._bench.close()
         self._pump.close()
+        self._publish(self._bench.frame())  # of a run that this has stopped, what it recorded
         close_tree([self, self._body], but=self)
         super().close()
 
