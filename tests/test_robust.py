@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lrwidget.robust import noise_level, running_median, running_trimmed_mean, without_spikes
+from lrwidget.robust import noise_level, quantiles, running_median, running_trimmed_mean, without_spikes
 from tests.curves import s_curve
 
 
@@ -52,3 +52,10 @@ def test_running_medians_follow_a_line_up_to_its_last_steps() -> None:
     line = 30.0 - np.arange(30)
     expected = [line[2]] * 2 + line[2:-1].tolist() + [line[-2]]
     np.testing.assert_array_equal(running_median(line, 5), expected)
+
+
+@pytest.mark.parametrize("num_values", [1, 2, 3, 10, 101])
+def test_quantiles_are_those_of_numpy(num_values: int) -> None:
+    """Between two values they are interpolated as NumPy does."""
+    values, shares = np.random.default_rng(0).normal(size=num_values), (0.0, 0.02, 0.5, 0.98, 1.0)
+    assert quantiles(values, shares) == pytest.approx(np.quantile(values, shares), rel=1e-12)

@@ -10,8 +10,8 @@ from typing import TypeVar
 from tests.benchmarks.engine_tasks import PEERS, Task, bare, bare_steps, make_task, our_steps
 from tests.benchmarks.measuring import environment, ratios, rounds, rounds_of_steps, spread, table
 
-# Model, optimizer, steps, rounds with the bare loop, rounds with the peers.
 TURNS = {"tiny MLP": 25, "small CNN": 1, "25M MLP": 1}  # steps of some ten milliseconds
+# Model, optimizer, steps, rounds with the bare loop, rounds with the peers.
 QUICK = [
     ("tiny MLP", "SGD", 100, 61, 5),
     ("tiny MLP", "Adam", 100, 61, 5),
